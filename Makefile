@@ -1,0 +1,52 @@
+# Two commands do everything: `make serve` and `make test`. Each sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CTNODE := $(BIN)/ctnode
+CONFIG ?= config.yaml
+DEMO_DIR ?= build/demo
+PYTEST_ARGS ?=
+
+.PHONY: help setup setup-test serve demo test lint bench clean
+
+help:  ## Show this
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed  ## Create .venv with the product
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=24'
+	$(BIN)/python -m pip install --quiet 'torch>=2.9,<2.14'
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+setup-test: $(VENV)/.installed-test  ## The same, with what the tests need
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+serve: setup  ## Run the node on config.yaml
+	$(CTNODE) serve --config $(CONFIG)
+
+demo: setup  ## Node, small PACS and simulated CT on this machine; prints the SR that came back
+	$(CTNODE) demo $(DEMO_DIR)
+
+lint: setup-test  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup-test  ## All checks: lint, then every test; real peers are installed (root) or named
+	@deploy/install-test-peers.sh
+	$(MAKE) --no-print-directory lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
+
+bench: setup-test  ## Receive speed beside DCMTK's storescp, in alternating rounds
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(CTNODE) bench receive
+
+clean:  ## Remove the virtual environment and build products; never the node's data
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The process that talks DICOM: receives, assembles, delivers and shows. It never loads torch."""

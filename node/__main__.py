@@ -1,0 +1,34 @@
+"""The one program, `ctnode`: the composition root, which alone may join node and inference.
+
+The inference commands are mounted by name; torch is loaded only when one of them runs.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from inference import commands as inference_commands
+from inference.simulation.commands import simulate
+from node import commands_demo, commands_node, commands_scu
+
+app = typer.Typer(
+    name="ctnode",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # locals may hold patient data, and logs are for machines
+    help="A DICOM network node that receives CT, says what it shows, and returns SR and SEG. "
+    "Not for diagnosis; research software.",
+)
+for module in (commands_node, commands_scu, inference_commands, commands_demo):
+    app.registered_commands.extend(module.app.registered_commands)
+    app.registered_groups.extend(module.app.registered_groups)
+
+app.command()(simulate)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

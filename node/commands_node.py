@@ -1,0 +1,121 @@
+"""Commands of the running node: serve, status, queue, show; and the roles that the supervisor starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import pydicom
+import typer
+from rich.console import Console
+
+from node import processes, revival, standing, tables
+from node.config import Config
+from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
+from node.sr_text import sr_text
+from storage import deliveries
+from storage.ledger import Ledger
+from storage.records import Delivery
+from storage.workflows import Jobs
+
+app: Final = typer.Typer(no_args_is_help=True)
+queue_app: Final = typer.Typer(no_args_is_help=True)
+app.add_typer(queue_app, name="queue", help="Results that wait, and dead letters.")
+console: Final = Console()
+
+
+@app.command()
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the node: receive, assemble, analyse, deliver. Stop it with Ctrl-C or SIGTERM."""
+    raise typer.Exit(processes.serve(load_or_exit(config), config))
+
+
+@app.command(hidden=True)
+def receiver(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """The receiving process; `serve` starts it."""
+    processes.run_receiver(load_or_exit(config))
+
+
+@app.command(hidden=True)
+def dispatcher(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """The completing and delivering process; `serve` starts it."""
+    processes.run_dispatcher(load_or_exit(config))
+
+
+@app.command()
+def status(
+    series: Annotated[str, typer.Argument(help="Series Instance UID; without it, the whole node.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """What was received, what waits for what, and whether results arrived."""
+    ledger = _ledger(load_or_exit(config))
+    with ledger.reading() as connection:
+        if not series:
+            node = standing.standing(connection)
+            _show(standing.standing_json(node) if as_json else tables.standing_table(node, time.time()))
+            return
+        one = standing.series_standing(connection, series)
+    if one is None:
+        console.print(f"series {series} is not known here", style="red")
+        raise typer.Exit(1)
+    _show(standing.series_json(one) if as_json else tables.series_table(one))
+
+
+@queue_app.command("list")
+def queue_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Results that have not arrived yet: waiting, or dead letters that need a person."""
+    with _ledger(load_or_exit(config)).reading() as connection:
+        rows = deliveries.unsettled(connection)
+    _show([standing.delivery_json(row) for row in rows] if as_json else tables.queue_table(rows, time.time()))
+
+
+@queue_app.command("retry")
+def queue_retry(
+    what: Annotated[
+        str, typer.Argument(help="A delivery's number, a destination's name, a Series Instance UID, or 'dead'.")
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Try again now: one delivery, all of a destination, all dead letters, or the analysis of a series."""
+    ledger = _ledger(load_or_exit(config))
+    jobs = Jobs(ledger)
+    now = time.time()
+    with ledger.writing() as connection:
+        rows = [row for row in deliveries.unsettled(connection) if _is_meant(row, what)]
+        revision = None if rows else revival.retry_series(connection, jobs, what, now)
+        revival.retry_deliveries(connection, jobs, rows, now)
+    jobs.close()
+    if not rows and revision is None:
+        console.print(f"nothing to retry under {what!r}", style="red")
+        raise typer.Exit(1)
+    console.print(
+        f"{len(rows)} deliveries are tried again"
+        if rows
+        else f"the series is analysed again as revision {revision}"
+    )
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Print a structured report (SR) as text."""
+    console.print(sr_text(pydicom.dcmread(file)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _is_meant(row: Delivery, what: str) -> bool:
+    return what in (str(row.id), row.destination, str(row.state), row.result.sop_instance_uid)
+
+
+def _ledger(config: Config) -> Ledger:
+    ledger = Ledger(config.storage.database_url)
+    ledger.migrate()
+    return ledger
+
+
+def _show(what: object) -> None:
+    if isinstance(what, dict | list):
+        console.print_json(json.dumps(what))
+    else:
+        console.print(what)

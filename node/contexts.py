@@ -1,0 +1,62 @@
+"""What we negotiate: abstract syntaxes (SOP classes) and transfer syntaxes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
+from pynetdicom.sop_class import Verification
+
+UNCOMPRESSED: Final[tuple[UID, ...]] = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+)
+COMPRESSED: Final[tuple[UID, ...]] = (
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    HTJ2K,
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+)
+STORAGE_TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = UNCOMPRESSED + COMPRESSED
+"""Every transfer syntax is stored as it comes: bit-exact, never re-encoded."""
+
+STORAGE_SOP_CLASSES: Final[tuple[UID, ...]] = tuple(
+    sorted(UID(str(context.abstract_syntax)) for context in AllStoragePresentationContexts)
+)
+"""Every storage SOP class of the standard (PS3.4 B.5), of images or not."""
+
+
+def accepted_contexts() -> list[PresentationContext]:
+    """What we accept as SCP: Verification, and every storage SOP class in every transfer syntax."""
+    verification = build_context(Verification, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    storage = [build_context(uid, list(STORAGE_TRANSFER_SYNTAXES)) for uid in STORAGE_SOP_CLASSES]
+    return [verification, *storage]

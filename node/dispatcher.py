@@ -1,0 +1,161 @@
+"""The process between receiving and analysing, and between results and destinations.
+
+It completes series, routes results, delivers them, relieves processes that are gone, and ages out what
+is settled and old. All its knowledge is in the ledger: it may be killed at any instruction.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from node.assembly import Complete, Policy, decide
+from node.config import Config
+from node.delivery import Delivering
+from storage import arrivals, events, outcomes, retention
+from storage.blobs import Blobs
+from storage.errors import Unavailable
+from storage.ledger import Ledger
+from storage.logs import log
+from storage.records import Event, Progress
+from storage.states import SeriesState
+from storage.workflows import Executor, Job, Jobs, Queue
+
+ASSEMBLY_S: Final = 0.25
+HEARTBEAT_S: Final = 10.0
+RECONCILE_S: Final = 10.0
+RETENTION_S: Final = 3600.0
+DAY_S: Final = 86_400.0
+STOP_WAIT_S: Final = 20
+
+
+def analysis_key(series_instance_uid: str, revision: int) -> str:
+    """The key of the job that analyses one revision of a series."""
+    return f"analyse/{series_instance_uid}/{revision}"
+
+
+class Dispatcher:
+    """What the dispatcher process does, each thing at its own pace."""
+
+    def __init__(
+        self, config: Config, blobs: Blobs, ledger: Ledger, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._config = config
+        self._blobs = blobs
+        self._ledger = ledger
+        self._clock = clock
+        self._listening_since = clock()
+        self._jobs = Jobs(ledger)
+        self._policy = Policy(quiet_s=config.assembly.quiet_s, cap_s=config.assembly.cap_s)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until it is told to stop."""
+        delivering = Delivering(self._config, self._blobs, self._ledger, self._jobs, clock=self._clock)
+        executor = Executor(self._ledger, role="dispatcher")
+        executor.start(
+            {"route": (Queue.ROUTE, delivering.route), "deliver": (Queue.DELIVER, delivering.deliver)}
+        )
+        log().info("dispatcher runs", seconds=self._policy.quiet_s)
+        paces: list[tuple[float, Callable[[], None]]] = [
+            (ASSEMBLY_S, self.assemble),
+            (HEARTBEAT_S, lambda: executor.beat(self._clock())),
+            (RECONCILE_S, self.reconcile),
+            (RETENTION_S, self.retire),
+        ]
+        _keep_pace(paces, stopping)
+        executor.stop(wait_s=STOP_WAIT_S)
+        self._jobs.close()
+
+    def assemble(self) -> None:
+        """Complete every series of which a rule says so."""
+        now = self._clock()
+        with self._ledger.reading() as connection:
+            open_series = arrivals.receiving(connection)
+            listens = events.latest(connection, "receiver listens")
+        since = max(self._listening_since, listens.at if listens is not None else 0.0)
+        for progress in open_series:
+            decision = decide(progress, self._policy, listening_since=since, now=now)
+            if isinstance(decision, Complete):
+                self._complete(progress, decision, now)
+
+    def _complete(self, progress: Progress, decision: Complete, now: float) -> None:
+        """The series' new state and its job commit together."""
+        uid = progress.series_instance_uid
+        with self._ledger.writing() as connection:
+            revision = outcomes.complete(
+                connection,
+                uid,
+                last_received_at=progress.last_received_at,
+                evidence=decision.evidence,
+                now=now,
+            )
+            series = arrivals.find_series(connection, uid)
+            if revision is None or series is None:
+                return
+            if series.state is SeriesState.QUEUED:
+                self._jobs.enqueue(connection, analysis(uid, revision))
+        log().info(
+            "series complete",
+            series=uid,
+            revision=revision,
+            instances=series.instances,
+            evidence=decision.evidence,
+            reason=series.reason,
+        )
+
+    def reconcile(self) -> None:
+        """A series whose analysis ended without an outcome says so; lost processes are relieved."""
+        now = self._clock()
+        with self._ledger.reading() as connection:
+            queued = outcomes.queued_before(connection, now - RECONCILE_S)
+        keys = {analysis_key(uid, revision): (uid, revision) for uid, revision in queued}
+        for key, how in self._jobs.failed(list(keys)).items():
+            uid, revision = keys[key]
+            with self._ledger.writing() as connection:
+                reason = f"the analysis ended: {how}"
+                outcomes.set_state(
+                    connection, uid, revision=revision, state=SeriesState.FAILED, reason=reason
+                )
+                events.tell(connection, Event(at=now, kind="analysis failed", subject=uid, detail=reason))
+            log().error("analysis failed", series=uid, revision=revision, reason=how)
+        for key in self._jobs.take_over(now):
+            log().warning("job taken over", reason=key)
+
+    def retire(self) -> None:
+        """Age out what the administrator wants gone (`storage.retention_days`; 0 keeps it for ever)."""
+        days = self._config.storage.retention_days
+        if days == 0:
+            return
+        before = self._clock() - days * DAY_S
+        count = retention.retire(self._blobs, self._ledger, before)
+        self._jobs.forget_before(before)
+        if count:
+            log().info("series aged out", count=count)
+
+
+def analysis(series_instance_uid: str, revision: int) -> Job:
+    """The job that analyses one revision of a series."""
+    return Job(
+        queue=Queue.INFER,
+        name="analyse",
+        key=analysis_key(series_instance_uid, revision),
+        arguments=(series_instance_uid, revision),
+    )
+
+
+def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:
+    """Call each function every so many seconds; a database that is away is waited for."""
+    due = [0.0 for _ in paces]
+    while not stopping.is_set():
+        for index, (pace_s, function) in enumerate(paces):
+            now = time.monotonic()
+            if now < due[index]:
+                continue
+            due[index] = now + pace_s
+            try:
+                function()
+            except Unavailable as error:
+                log().error("waiting", reason=str(error))
+        stopping.wait(max(0.01, min(due) - time.monotonic()))

@@ -1,0 +1,161 @@
+"""From received bytes to an acknowledged instance: the path that keeps the first two promises."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from node.identity import check_identity, ineligible, parse_header
+from node.part10 import file_head
+from storage import arrivals, events
+from storage.blobs import BlobName, Blobs, Shelf
+from storage.errors import CtnodeError, Duplicate, Misfiled, OutOfSpace, Refused
+from storage.header import Header
+from storage.ledger import Ledger
+from storage.records import Event, Instance
+
+SPACE_CHECK_S: Final = 0.5
+"""How old a reading of the free space may be."""
+
+
+class Taken(StrEnum):
+    """How an instance was taken in."""
+
+    NEW = "new"
+    IDENTICAL = "identical"  # stored before with the same bytes: nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """A C-STORE request as it came off the wire."""
+
+    data_set: bytes  # encoded, as received
+    transfer_syntax_uid: str  # of the accepted presentation context
+    sop_class_uid: str  # (0000,0002) Affected SOP Class UID
+    sop_instance_uid: str  # (0000,1000) Affected SOP Instance UID
+    calling_ae: str
+    called_ae: str
+    association_id: str
+
+
+class Intake:
+    """Takes instances in: check, bytes, row, answer, in this order."""
+
+    def __init__(
+        self, blobs: Blobs, ledger: Ledger, *, reserve_bytes: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._blobs = blobs
+        self._ledger = ledger
+        self._reserve_bytes = reserve_bytes
+        self._clock = clock
+        self._free_read_at, self._free_bytes = float("-inf"), 0
+
+    def check_space(self) -> None:
+        """Raises OutOfSpace when the free space is below the reserve."""
+        now = time.monotonic()
+        if now - self._free_read_at > SPACE_CHECK_S:
+            self._free_read_at, self._free_bytes = now, self._blobs.free_bytes()
+        if self._free_bytes < self._reserve_bytes:
+            free, reserve = self._free_bytes >> 20, self._reserve_bytes >> 20
+            raise OutOfSpace(f"disk full: {free} MB free, {reserve} MB reserved")
+
+    def accept(self, received: Received) -> Taken:
+        """Store one instance: when this returns, its bytes are on stable storage and its row is committed.
+
+        Raises:
+            Unreadable, InvalidIdentity, Misfiled, Duplicate: the data's fault; nothing is half-stored.
+            OutOfSpace, LedgerDown, Unavailable: ours; the sender may try again.
+        """
+        self.check_space()
+        header, has_pixels = parse_header(received.data_set, received.transfer_syntax_uid)
+        check_identity(
+            header, sop_class_uid=received.sop_class_uid, sop_instance_uid=received.sop_instance_uid
+        )
+        digest = hashlib.sha256(received.data_set).hexdigest()
+        if self._is_stored(received, header, digest):
+            return Taken.IDENTICAL
+        instance = self._put(received, header, digest, Shelf.INSTANCES, ineligible(header, has_pixels))
+        if self._add(instance) or not self._is_stored(received, header, digest):
+            return Taken.NEW
+        return Taken.IDENTICAL  # it came on two associations at once
+
+    def _is_stored(self, received: Received, header: Header, digest: str) -> bool:
+        """Whether these very bytes are stored; other bytes under this UID are kept aside and refused."""
+        with self._ledger.reading() as connection:
+            stored = arrivals.find_instance(connection, header.sop_instance_uid)
+            study = arrivals.study_of(connection, header.series_instance_uid)
+        error = conflict(header, digest, stored, study)
+        if error is not None:
+            self._keep_aside(received, header, digest, error)
+            raise error
+        return stored is not None
+
+    def _add(self, instance: Instance) -> bool:
+        try:
+            with self._ledger.writing() as connection:
+                return arrivals.add_instance(connection, instance)
+        except CtnodeError:
+            self._blobs.remove(instance.path)  # no row, no Success: the sender keeps it
+            raise
+
+    def _keep_aside(self, received: Received, header: Header, digest: str, error: Refused) -> None:
+        instance = self._put(received, header, digest, Shelf.ASIDE, None)
+        about = Event(
+            at=instance.received_at, kind="kept aside", subject=header.sop_instance_uid, detail=str(error)
+        )
+        with self._ledger.writing() as connection:
+            if arrivals.keep_aside(connection, instance, str(error)):
+                events.tell(connection, about)
+
+    def _put(
+        self, received: Received, header: Header, digest: str, shelf: Shelf, ineligible: str | None
+    ) -> Instance:
+        now = self._clock()
+        name = BlobName(
+            shelf=shelf,
+            arrived_at=now,
+            series_instance_uid=header.series_instance_uid,
+            sop_instance_uid=header.sop_instance_uid,
+            digest=digest,
+        )
+        head = _head(received)
+        return Instance(
+            header=header,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            digest=digest,
+            size_bytes=len(head) + len(received.data_set),
+            path=self._blobs.put(name, [head, received.data_set]),
+            received_at=now,
+            association_id=received.association_id,
+            ineligible=ineligible,
+        )
+
+
+def conflict(header: Header, digest: str, stored: Instance | None, study: str | None) -> Refused | None:
+    """Why an instance cannot stand beside what is stored, or None. No I/O.
+
+    `stored` is what stands under its SOP Instance UID, `study` the study under which its series is known.
+    """
+    if stored is not None and stored.header.series_instance_uid != header.series_instance_uid:
+        known, found = stored.header.series_instance_uid, header.series_instance_uid
+        return Misfiled(f"SOP Instance UID known in series {known}, now in {found}", attribute=0x0020000E)
+    if study is not None and study != header.study_instance_uid:
+        found = header.study_instance_uid
+        return Misfiled(f"series known in study {study}, now in {found}", attribute=0x0020000D)
+    if stored is not None and stored.digest != digest:
+        return Duplicate(f"other content stored under {header.sop_instance_uid}", attribute=0x00080018)
+    return None
+
+
+def _head(received: Received) -> bytes:
+    return file_head(
+        sop_class_uid=received.sop_class_uid,
+        sop_instance_uid=received.sop_instance_uid,
+        transfer_syntax_uid=received.transfer_syntax_uid,
+        sending_ae=received.calling_ae,
+        receiving_ae=received.called_ae,
+    )

@@ -1,0 +1,32 @@
+"""When a delivery that failed is tried again. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """What the administrator wrote (`delivery` in config.yaml)."""
+
+    first_s: float  # before the second attempt
+    max_s: float  # no wait is longer
+    give_up_s: float  # a result older than this is a dead letter
+
+
+JITTER = 0.2
+"""A wait is longer by up to this share, so that a PACS that returns is not met by all at once."""
+
+
+def next_attempt(
+    policy: RetryPolicy, *, attempts: int, created_at: float, now: float, random: Callable[[], float]
+) -> float | None:
+    """When to try again after `attempts` failures (>= 1), or None to give up.
+
+    The wait doubles: first_s, 2 first_s, 4 first_s ... up to max_s, plus jitter (`random()` in 0..1).
+    """
+    if now - created_at >= policy.give_up_s:
+        return None
+    doubled = policy.first_s * 2.0 ** min(attempts - 1, 32)
+    return now + min(doubled, policy.max_s) * (1.0 + JITTER * random())

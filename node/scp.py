@@ -1,0 +1,182 @@
+"""The Storage and Verification SCP: negotiation, C-ECHO, C-STORE (PS3.4 A and B)."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+from node.config import Config
+from node.contexts import accepted_contexts
+from node.intake import Intake, Received
+from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.peers import Admission, Admitted, admit
+from node.rejections import Rejections
+from node.status import PROCESSING_FAILURE, REJECTIONS, SUCCESS, store_response
+from storage import arrivals
+from storage.errors import CtnodeError, Unavailable
+from storage.ledger import Ledger
+from storage.logs import log
+from storage.records import Association
+from storage.states import Ending
+
+MAXIMUM_PDU_BYTES: Final = 131_072  # 128 KiB: a third faster than pynetdicom's 16 KiB
+UNLIMITED: Final = 1_000_000  # pynetdicom's own limit is not used: `_admission` counts
+
+
+class StorageScp:
+    """Listens on one port and hands what comes to the intake."""
+
+    def __init__(
+        self, config: Config, intake: Intake, ledger: Ledger, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._config = config
+        self._intake = intake
+        self._ledger = ledger
+        self._clock = clock
+        self._rejections = Rejections(ledger)
+        self._draining = False
+        self._lock = threading.Lock()
+        self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier
+        self._ae = self._application_entity()
+        self._server: ThreadedAssociationServer | None = None
+
+    def _application_entity(self) -> AE:
+        ae = AE(ae_title=self._config.node.ae_title)
+        ae.supported_contexts = accepted_contexts()
+        ae.maximum_associations = UNLIMITED
+        ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
+        ae.network_timeout = self._config.node.network_timeout_s
+        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        return ae
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the port cannot be bound."""
+        node = self._config.node
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_RELEASED, self._on_ended, [Ending.RELEASED]),
+            (evt.EVT_ABORTED, self._on_ended, [Ending.ABORTED]),
+            (evt.EVT_CONN_CLOSE, self._on_ended, [Ending.ABORTED]),
+            (evt.EVT_C_ECHO, self._on_echo),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+        self._server = self._ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
+
+    def drain(self, wait_s: float) -> None:
+        """Take no new association, let those that are open end, then stop listening."""
+        self._draining = True
+        deadline = time.monotonic() + wait_s
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self._server is not None:
+            self._server.shutdown()
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Admit or reject, before anything else is negotiated (PS3.8 9.3.4)."""
+        request = event.assoc.requestor.primitive
+        association = Association(
+            id=str(uuid.uuid4()),
+            calling_ae=request.calling_ae_title.strip(),
+            called_ae=request.called_ae_title.strip(),
+            address=event.assoc.requestor.address or "",
+            opened_at=self._clock(),
+        )
+        admitted = self._admission(association)
+        if admitted.admission is Admission.ADMITTED:
+            admitted = self._record(event.assoc, association)
+        if admitted.admission is not Admission.ADMITTED:
+            self._reject(event, association, admitted)
+
+    def _admission(self, association: Association) -> Admitted:
+        admitted = admit(
+            calling_ae=association.calling_ae,
+            called_ae=association.called_ae,
+            address=association.address,
+            config=self._config,
+        )
+        if admitted.admission is not Admission.ADMITTED:
+            return admitted
+        limit = self._config.node.max_associations
+        if len(self._open) >= limit:
+            return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=f"{limit} associations are open")
+        if self._draining:
+            return Admitted(admission=Admission.CONGESTED, reason="the node is stopping")
+        return admitted
+
+    def _record(self, key: Any, association: Association) -> Admitted:
+        """The association's row must stand before an instance can refer to it."""
+        try:
+            self._intake.check_space()
+            with self._ledger.writing() as connection:
+                arrivals.open_association(connection, association)
+        except Unavailable as error:
+            return Admitted(admission=Admission.CONGESTED, reason=str(error))
+        with self._lock:
+            self._open[key] = association.id
+        return Admitted(admission=Admission.ADMITTED, reason="")
+
+    def _reject(self, event: evt.Event, association: Association, admitted: Admitted) -> None:
+        rejection = REJECTIONS[admitted.admission]
+        event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
+        event.assoc.kill()
+        self._rejections.tell(association, admitted, now=self._clock())
+
+    def _on_ended(self, event: evt.Event, ending: Ending) -> None:
+        """The first of release, abort and connection loss that is seen ends the association."""
+        with self._lock:
+            id = self._open.pop(event.assoc, None)
+        if id is None:
+            return
+        try:
+            with self._ledger.writing() as connection:
+                arrivals.close_association(connection, id, ending, self._clock())
+        except Unavailable as error:
+            log().error("association end not recorded", association=id, reason=str(error))
+
+    def _on_echo(self, _event: evt.Event) -> int:
+        return SUCCESS
+
+    def _on_store(self, event: evt.Event) -> int | Dataset:
+        """One instance: its status is Success only when `Intake.accept` has returned."""
+        request, assoc = event.request, event.assoc
+        association_id = self._open.get(assoc)
+        if association_id is None:  # the connection went while the data set was handed over
+            return PROCESSING_FAILURE
+        received = Received(
+            data_set=request.DataSet.getvalue(),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            calling_ae=assoc.requestor.ae_title.strip(),
+            called_ae=self._config.node.ae_title,
+            association_id=association_id,
+        )
+        try:
+            self._intake.accept(received)
+        except CtnodeError as error:
+            return self._refuse(received, error)
+        except Exception:
+            # The edge of a process: pynetdicom would answer C211, which blames the data.
+            log().exception("instance failed", instance=received.sop_instance_uid)
+            return PROCESSING_FAILURE
+        return SUCCESS
+
+    def _refuse(self, received: Received, error: CtnodeError) -> Dataset:
+        response = store_response(error)
+        log().warning(
+            "instance refused",
+            instance=received.sop_instance_uid,
+            association=received.association_id,
+            calling_ae=received.calling_ae,
+            status=f"{response.Status:04X}",
+            reason=type(error).__name__,
+        )
+        return response

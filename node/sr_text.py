@@ -1,0 +1,71 @@
+"""A structured report as text: the content tree (PS3.3 C.17.3), one item a line, indented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+INDENT: Final = "  "
+
+
+def sr_text(report: Dataset) -> str:
+    """The whole report; the caller prints it."""
+    title = _meaning(report, "ConceptNameCodeSequence")
+    return "\n".join([title, "=" * len(title), *_lines(report, 0)])
+
+
+def _lines(item: Dataset, depth: int) -> Iterator[str]:
+    for child in item.get("ContentSequence", []):
+        if "ReferencedContentItemIdentifier" in child:
+            continue
+        name = _meaning(child, "ConceptNameCodeSequence")
+        value = _VALUES.get(child.ValueType, _nothing)(child)
+        yield INDENT * depth + (f"{name}: {value}" if value else name)
+        yield from _lines(child, depth + 1)
+
+
+def _meaning(item: Dataset, keyword: str) -> str:
+    codes = item.get(keyword)
+    return str(codes[0].get("CodeMeaning", codes[0].get("CodeValue", "?"))) if codes else ""
+
+
+def _number(item: Dataset) -> str:
+    measured = item.get("MeasuredValueSequence")
+    if not measured:
+        return "no value"
+    unit = measured[0].MeasurementUnitsCodeSequence[0].CodeValue
+    return f"{measured[0].NumericValue}{'' if unit == '1' else f' {unit}'}"
+
+
+def _image(item: Dataset) -> str:
+    reference = item.ReferencedSOPSequence[0]
+    frames = reference.get("ReferencedFrameNumber")
+    return str(reference.ReferencedSOPInstanceUID) + (f" frame {frames}" if frames else "")
+
+
+def _point(item: Dataset) -> str:
+    numbers = ", ".join(f"{float(n):.1f}" for n in item.GraphicData)
+    return f"{item.GraphicType} ({numbers}) mm"
+
+
+def _nothing(_item: Dataset) -> str:
+    return ""
+
+
+_VALUES: Final[dict[str, Callable[[Dataset], str]]] = {
+    "CODE": lambda item: _meaning(item, "ConceptCodeSequence"),
+    "TEXT": lambda item: str(item.TextValue),
+    "NUM": _number,
+    "UIDREF": lambda item: str(item.UID),
+    "PNAME": lambda _item: "(a person)",
+    "DATETIME": lambda item: str(item.DateTime),
+    "DATE": lambda item: str(item.Date),
+    "TIME": lambda item: str(item.Time),
+    "IMAGE": _image,
+    "COMPOSITE": _image,
+    "SCOORD": _point,
+    "SCOORD3D": _point,
+}
+"""How the value of each value type is shown (PS3.3 Table C.17.3-7)."""

@@ -1,0 +1,121 @@
+"""Where everything stands, from the ledger: what `ctnode status` and `ctnode queue` show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from storage import arrivals, deliveries, events, outcomes
+from storage.records import Association, Delivery, Event, Series, VolumeRow
+from storage.states import DeliveryState
+
+RECENT_SERIES = 20
+RECENT_EVENTS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """The node at a glance."""
+
+    associations: tuple[Association, ...]  # open now
+    series: tuple[Series, ...]  # the newest first
+    deliveries: dict[tuple[str, DeliveryState], int]  # (destination, state) -> how many
+    events: tuple[Event, ...]  # the newest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesStanding:
+    """One series in full."""
+
+    series: Series
+    volumes: tuple[VolumeRow, ...]  # of its last revision that was analysed
+    deliveries: tuple[Delivery, ...]
+    events: tuple[Event, ...]
+
+
+def standing(connection: Connection) -> Standing:
+    """The node now."""
+    return Standing(
+        associations=tuple(arrivals.open_associations(connection)),
+        series=tuple(arrivals.recent_series(connection, RECENT_SERIES)),
+        deliveries=deliveries.count_by_state(connection),
+        events=tuple(events.recent(connection, RECENT_EVENTS)),
+    )
+
+
+def series_standing(connection: Connection, series_instance_uid: str) -> SeriesStanding | None:
+    """One series now; None when it is not known."""
+    series = arrivals.find_series(connection, series_instance_uid)
+    if series is None:
+        return None
+    return SeriesStanding(
+        series=series,
+        volumes=tuple(outcomes.volumes_of(connection, series_instance_uid, series.revision)),
+        deliveries=tuple(deliveries.deliveries_of(connection, series_instance_uid)),
+        events=tuple(events.recent(connection, RECENT_EVENTS, subject=series_instance_uid)),
+    )
+
+
+def series_json(standing: SeriesStanding) -> dict[str, Any]:
+    """One series for machines."""
+    series = standing.series
+    return {
+        "series_instance_uid": series.series_instance_uid,
+        "study_instance_uid": series.study_instance_uid,
+        "state": series.state,
+        "revision": series.revision,
+        "instances": series.instances,
+        "evidence": series.evidence,
+        "reason": series.reason,
+        "volumes": [volume.report for volume in standing.volumes],
+        "deliveries": [delivery_json(delivery) for delivery in standing.deliveries],
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """One delivery for machines."""
+    return {
+        "id": delivery.id,
+        "destination": delivery.destination,
+        "kind": delivery.result.kind,
+        "sop_instance_uid": delivery.result.sop_instance_uid,
+        "series_instance_uid": delivery.result.series_instance_uid,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_attempt_at,
+        "last_error": delivery.last_error,
+    }
+
+
+def standing_json(standing: Standing) -> dict[str, Any]:
+    """The node for machines."""
+    return {
+        "associations": [
+            {"calling_ae": a.calling_ae, "address": a.address, "opened_at": a.opened_at}
+            for a in standing.associations
+        ],
+        "series": [_series_line(series) for series in standing.series],
+        "deliveries": [
+            {"destination": destination, "state": state, "count": count}
+            for (destination, state), count in sorted(standing.deliveries.items())
+        ],
+        "events": [
+            {"at": e.at, "kind": e.kind, "subject": e.subject, "detail": e.detail} for e in standing.events
+        ],
+    }
+
+
+def _series_line(series: Series) -> dict[str, Any]:
+    return {
+        "series_instance_uid": series.series_instance_uid,
+        "state": series.state,
+        "revision": series.revision,
+        "instances": series.instances,
+        "modality": series.modality,
+        "reason": series.reason,
+    }
+
+

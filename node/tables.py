@@ -1,0 +1,144 @@
+"""The standing of things as tables for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from node.standing import SeriesStanding, Standing
+from storage.records import Delivery
+from storage.states import DeliveryState, SeriesState
+
+STYLES: Final[dict[str, str]] = {
+    SeriesState.RECEIVING: "cyan",
+    SeriesState.QUEUED: "yellow",
+    SeriesState.ANALYSED: "green",
+    SeriesState.NOT_ELIGIBLE: "dim",
+    SeriesState.FAILED: "bold red",
+    DeliveryState.WAITING: "yellow",
+    DeliveryState.DELIVERED: "green",
+    DeliveryState.DEAD: "bold red",
+}
+AGES: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def age(seconds: float) -> str:
+    """A duration in its largest unit: 3 d, 2 h, 5 min, 8 s."""
+    for size, unit in AGES:
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return "now"
+
+
+def standing_table(standing: Standing, now: float) -> RenderableType:
+    """The node at a glance."""
+    return Group(
+        f"{len(standing.associations)} associations open",
+        _series(standing, now),
+        _destinations(standing),
+        *(Text(f"{age(now - e.at):>7} ago  {e.kind}: {e.subject} {e.detail}") for e in standing.events),
+    )
+
+
+def _series(standing: Standing, now: float) -> Table:
+    table = Table("age", "series", "inst", "rev", "state", box=None, pad_edge=False)
+    for series in standing.series:
+        state = Text(series.state, style=STYLES[series.state])
+        if series.reason:
+            state.append(f" {series.reason}", style="default")
+        table.add_row(
+            age(now - series.last_received_at),
+            f"...{series.series_instance_uid[-20:]}",
+            str(series.instances),
+            str(series.revision),
+            state,
+        )
+    return table
+
+
+def _destinations(standing: Standing) -> Table:
+    table = Table("destination", "results", box=None, pad_edge=False)
+    for destination in sorted({name for name, _ in standing.deliveries}):
+        counts = [
+            f"{count} {state}"
+            for (name, state), count in sorted(standing.deliveries.items())
+            if name == destination
+        ]
+        table.add_row(destination, ", ".join(counts))
+    return table
+
+
+def series_table(standing: SeriesStanding) -> RenderableType:
+    """One series in full."""
+    series = standing.series
+    head = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("series", series.series_instance_uid),
+        ("study", series.study_instance_uid),
+        ("state", f"{series.state}, revision {series.revision}, {series.instances} instances"),
+        ("evidence", series.evidence or "-"),
+        ("reason", series.reason or "-"),
+    ):
+        head.add_row(name, value)
+    return Group(head, _volumes(standing), _deliveries(standing.deliveries))
+
+
+def _volumes(standing: SeriesStanding) -> Table:
+    table = Table("volume", "slices", "axis", "body part", "T12 mm", "L3 mm", "reason", box=None)
+    for volume in standing.volumes:
+        report = volume.report
+        table.add_row(
+            str(volume.number),
+            str(volume.slices),
+            _value(report, "axis"),
+            _value(report, "body_part"),
+            _level(report, "T12"),
+            _level(report, "L3"),
+            volume.reason or "",
+        )
+    return table
+
+
+def _value(report: dict[str, object], key: str) -> str:
+    finding = report.get(key)
+    return str(finding.get("value", "")) if isinstance(finding, dict) else ""
+
+
+def _level(report: dict[str, object], name: str) -> str:
+    levels = report.get("levels")
+    level = levels.get(name, {}) if isinstance(levels, dict) else {}
+    return f"{level['z_mm']:.0f}" if level.get("found") else str(level.get("state", ""))
+
+
+def _deliveries(rows: Sequence[Delivery]) -> Table:
+    table = Table("nr", "kind", "destination", "state", "tried", "last error", box=None)
+    for row in rows:
+        state = Text(row.state, style=STYLES[row.state])
+        table.add_row(
+            str(row.id), row.result.kind, row.destination, state, str(row.attempts), row.last_error or ""
+        )
+    return table
+
+
+def queue_table(rows: Sequence[Delivery], now: float) -> RenderableType:
+    """What has not arrived."""
+    if not rows:
+        return "nothing waits"
+    table = Table("nr", "kind", "destination", "state", "age", "tried", "next", "last error", box=None)
+    for row in rows:
+        due = "" if row.next_attempt_at is None else f"in {age(max(0.0, row.next_attempt_at - now))}"
+        table.add_row(
+            str(row.id),
+            row.result.kind,
+            row.destination,
+            Text(row.state, style=STYLES[row.state]),
+            age(now - row.created_at),
+            str(row.attempts),
+            due,
+            row.last_error or "",
+        )
+    return table

@@ -1,0 +1,1 @@
+"""The ledger at the bottom of the house: bytes, rows and workflows, shared by ``node`` and ``inference``."""

@@ -1,0 +1,170 @@
+"""Bytes on local disk: what `put` has returned for survives a power cut.
+
+Layout below the root::
+
+    incoming/            being written; whatever is left here after a stop was never acknowledged
+    instances/DAY/SERIES/SOP.DIGEST.dcm
+    aside/DAY/SERIES/SOP.DIGEST.dcm
+    results/DAY/SERIES/SOP.DIGEST.dcm
+
+Names hold the day of arrival (retention), UIDs (people) and the start of the digest (two different
+contents under one SOP Instance UID never meet). UIDs are checked before they become names.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from storage.errors import InvalidIdentity, OutOfSpace, Unavailable
+
+UID_PATTERN: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+UID_MAX_LENGTH: Final = 64  # PS3.5 9.1
+CHUNK_BYTES: Final = 64 * 1024  # larger writes cost more: the kernel then allocates large pages
+DIGEST_IN_NAME: Final = 16  # hexadecimal digits: 64 bits
+
+
+class Shelf(StrEnum):
+    """What a file is kept as."""
+
+    INSTANCES = "instances"
+    ASIDE = "aside"
+    RESULTS = "results"
+
+
+def is_uid(value: str) -> bool:
+    """Whether a value is a UID by form: digits and dots, at most 64 characters (PS3.5 9.1).
+
+    Leading zeros in a component are forbidden there, common in the field, and harmless: accepted.
+    """
+    return len(value) <= UID_MAX_LENGTH and UID_PATTERN.fullmatch(value) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobName:
+    """What a file's path is made of."""
+
+    shelf: Shelf
+    arrived_at: float  # POSIX time; its UTC day is the first folder
+    series_instance_uid: str
+    sop_instance_uid: str
+    digest: str  # SHA-256, hexadecimal
+
+    def __post_init__(self) -> None:
+        for uid in (self.series_instance_uid, self.sop_instance_uid):
+            if not is_uid(uid):
+                raise InvalidIdentity(f"not a UID: {uid!r}")
+
+    @property
+    def path(self) -> str:
+        """The path relative to the root."""
+        day = datetime.fromtimestamp(self.arrived_at, UTC).strftime("%Y-%m-%d")
+        file = f"{self.sop_instance_uid}.{self.digest[:DIGEST_IN_NAME]}.dcm"
+        return f"{self.shelf}/{day}/{self.series_instance_uid}/{file}"
+
+
+class Blobs:
+    """The files below one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._incoming = self.root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: BlobName, chunks: Iterable[bytes | memoryview]) -> str:
+        """Write a file so that it survives a power cut; returns its path relative to the root.
+
+        Temporary file, fdatasync, rename, fsync of every directory that changed: the first promise.
+
+        Raises:
+            OutOfSpace: the disk or the quota is full.
+            Unavailable: the file system refuses for another reason (read-only, I/O error).
+        """
+        target = self.root / name.path
+        temporary = self._incoming / f"{uuid.uuid4().hex}.part"
+        try:
+            self._write(temporary, chunks)
+            self._make_folders(target.parent)
+            temporary.rename(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _unavailable(error) from error
+        return name.path
+
+    def _write(self, path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+        with path.open("xb", buffering=0) as file:
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while len(view):
+                    view = view[file.write(view[:CHUNK_BYTES]) :]
+            os.fdatasync(file.fileno())
+
+    def _make_folders(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+    def absolute(self, path: str) -> Path:
+        """The absolute path of a relative one.
+
+        Raises:
+            InvalidIdentity: the path leads out of the root.
+        """
+        absolute = (self.root / path).resolve()
+        if not absolute.is_relative_to(self.root.resolve()):
+            raise InvalidIdentity(f"path leads out of the storage root: {path!r}")
+        return absolute
+
+    def remove(self, path: str) -> None:
+        """Remove a file; its row is gone already. Empty folders go with it."""
+        file = self.absolute(path)
+        file.unlink(missing_ok=True)
+        for folder in (file.parent, file.parent.parent):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+    def clear_incoming(self) -> int:
+        """Remove what was being written when the receiver stopped: never acknowledged. Returns how many."""
+        parts = list(self._incoming.glob("*.part"))
+        for part in parts:
+            part.unlink(missing_ok=True)
+        return len(parts)
+
+    def paths(self, shelf: Shelf, *, from_day: str = "", before_day: str = "9999") -> Iterator[str]:
+        """The relative paths on a shelf, from a day (YYYY-MM-DD) to the eve of another."""
+        for day in sorted((self.root / shelf).glob("*-*-*")):
+            if from_day <= day.name < before_day:
+                for file in day.glob("*/*.dcm"):
+                    yield str(file.relative_to(self.root))
+
+    def free_bytes(self) -> int:
+        """Free space of the file system that holds the root."""
+        return shutil.disk_usage(self.root).free
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(error: OSError) -> Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfSpace(f"disk full: {error.strerror}")
+    return Unavailable(f"the file system refuses: {error.strerror}")

@@ -1,0 +1,109 @@
+"""Engines: how the database is opened, and what durability is asked of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
+
+from storage.errors import LedgerDown
+
+BUSY_TIMEOUT_S: Final = 30.0
+"""How long a writer waits for another process's transaction on SQLite."""
+MIGRATION_LOCK: Final = 0x63746E
+"""PostgreSQL advisory lock: two hosts that start at once migrate one after the other."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for the ledger.
+
+    SQLite runs in WAL mode with ``synchronous=FULL``: a committed transaction survives a power cut.
+    A transaction that is going to write takes SQLite's write lock when it begins (`writing`), so that
+    it never fails half-way for a lock.
+    """
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def open_workflow_engine(url: str) -> Engine:
+    """An engine for the workflow tables, which stand in the same database as the ledger."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    def configure(connection: sqlite3.Connection, record: object) -> None:
+        _configure_sqlite(connection, record)
+        connection.isolation_level = "IMMEDIATE"
+
+    event.listen(engine, "connect", configure)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; commits on leaving, rolls back on an error.
+
+    Raises:
+        LedgerDown: the database does not answer, is locked, full or read-only.
+    """
+    with _answered(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one consistent picture.
+
+    Raises:
+        LedgerDown: the database does not answer.
+    """
+    with _answered(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InternalError) as error:  # InternalError: a read-only PostgreSQL
+        raise LedgerDown(f"the database does not answer: {error.orig}") from error
+    except TimeoutError as error:
+        raise LedgerDown(f"no connection to the database is free: {error}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise LedgerDown(f"the database does not answer: {error.orig}") from error
+        raise
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest version (alembic)."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        attributes: dict[str, Any] = config.attributes
+        attributes["connection"] = connection
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        command.upgrade(config, "head")

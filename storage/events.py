@@ -1,0 +1,43 @@
+"""What happened, for people: refusals, restarts, completions. No patient data."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from storage import schema
+from storage.records import Event
+
+
+def tell(connection: Connection, event: Event) -> None:
+    """Write an event."""
+    connection.execute(
+        schema.event.insert().values(
+            at=event.at, kind=event.kind, subject=event.subject, detail=event.detail
+        )
+    )
+
+
+def recent(connection: Connection, limit: int, *, subject: str | None = None) -> list[Event]:
+    """The newest events, newest first; of one subject, or of all."""
+    table = schema.event
+    statement = select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
+    if subject is not None:
+        statement = statement.where(table.c.subject == subject)
+    return [
+        Event(at=row.at, kind=row.kind, subject=row.subject, detail=row.detail)
+        for row in connection.execute(statement)
+    ]
+
+
+def latest(connection: Connection, kind: str) -> Event | None:
+    """The newest event of a kind."""
+    table = schema.event
+    row = connection.execute(
+        select(table).where(table.c.kind == kind).order_by(table.c.at.desc(), table.c.id.desc()).limit(1)
+    ).first()
+    return None if row is None else Event(at=row.at, kind=row.kind, subject=row.subject, detail=row.detail)
+
+
+def forget_before(connection: Connection, at: float) -> int:
+    """Remove events older than a time. Returns how many."""
+    return connection.execute(delete(schema.event).where(schema.event.c.at < at)).rowcount

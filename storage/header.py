@@ -1,0 +1,135 @@
+"""What the node knows of one instance without touching its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Self
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+CT_SOP_CLASSES: Final = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT Image Storage",
+    "1.2.840.10008.5.1.4.1.1.2.1": "Enhanced CT Image Storage",
+    "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT Image Storage",
+}
+"""The SOP classes whose pixels the models read (PS3.4 B.5)."""
+
+LARGEST: Final = 1e9
+"""A number of this size or more is taken for garbage; so are NaN and infinity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The attributes that identify, place and scale one CT instance.
+
+    No attribute of the patient is here: what is not known cannot leak into a log or a page.
+    None means absent, empty or not a number: the caller decides what that costs.
+    """
+
+    sop_instance_uid: str  # (0008,0018)
+    sop_class_uid: str  # (0008,0016)
+    series_instance_uid: str  # (0020,000E)
+    study_instance_uid: str  # (0020,000D)
+    modality: str | None = None  # (0008,0060)
+    image_type: tuple[str, ...] = ()  # (0008,0008), value 3 is AXIAL or LOCALIZER
+    instance_number: int | None = None  # (0020,0013); never used for order
+    acquisition_number: int | None = None  # (0020,0012)
+    temporal_position: int | None = None  # (0020,0100)
+    frame_of_reference_uid: str | None = None  # (0020,0052)
+    position_mm: tuple[float, ...] | None = None  # (0020,0032) IPP: x, y, z in LPS, mm
+    orientation: tuple[float, ...] | None = None  # (0020,0037) IOP: row then column cosines
+    pixel_spacing_mm: tuple[float, ...] | None = None  # (0028,0030): between rows, between columns
+    slice_thickness_mm: float | None = None  # (0018,0050); never used for spacing
+    gantry_tilt_deg: float | None = None  # (0018,1120)
+    rows: int | None = None  # (0028,0010)
+    columns: int | None = None  # (0028,0011)
+    frames: int = 1  # (0028,0008)
+    rescale_slope: float | None = None  # (0028,1053)
+    rescale_intercept: float | None = None  # (0028,1052)
+    convolution_kernel: str | None = None  # (0018,1210)
+    patient_position: str | None = None  # (0018,5100), HFS and its kin
+    body_part_examined: str | None = None  # (0018,0015)
+    contrast_bolus_agent: str | None = None  # (0018,0010)
+    manufacturer: str | None = None  # (0008,0070)
+
+    @classmethod
+    def of(cls, ds: Dataset) -> Self:
+        """Read the attributes of a data set; missing ones become None, UIDs become ''."""
+        return cls(
+            sop_instance_uid=_text(ds, "SOPInstanceUID") or "",
+            sop_class_uid=_text(ds, "SOPClassUID") or "",
+            series_instance_uid=_text(ds, "SeriesInstanceUID") or "",
+            study_instance_uid=_text(ds, "StudyInstanceUID") or "",
+            modality=_text(ds, "Modality"),
+            image_type=_texts(ds, "ImageType"),
+            instance_number=_integer(ds, "InstanceNumber"),
+            acquisition_number=_integer(ds, "AcquisitionNumber"),
+            temporal_position=_integer(ds, "TemporalPositionIdentifier"),
+            frame_of_reference_uid=_text(ds, "FrameOfReferenceUID"),
+            position_mm=_numbers(ds, "ImagePositionPatient", 3),
+            orientation=_numbers(ds, "ImageOrientationPatient", 6),
+            pixel_spacing_mm=_numbers(ds, "PixelSpacing", 2),
+            slice_thickness_mm=_number(ds, "SliceThickness"),
+            gantry_tilt_deg=_number(ds, "GantryDetectorTilt"),
+            rows=_integer(ds, "Rows"),
+            columns=_integer(ds, "Columns"),
+            frames=_integer(ds, "NumberOfFrames") or 1,
+            rescale_slope=_number(ds, "RescaleSlope"),
+            rescale_intercept=_number(ds, "RescaleIntercept"),
+            convolution_kernel="\\".join(_texts(ds, "ConvolutionKernel")) or None,
+            patient_position=_text(ds, "PatientPosition"),
+            body_part_examined=_text(ds, "BodyPartExamined"),
+            contrast_bolus_agent=_text(ds, "ContrastBolusAgent"),
+            manufacturer=_text(ds, "Manufacturer"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back to an equal record."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The record that `to_json` wrote; keys of other versions are ignored."""
+        known = {f.name for f in fields(cls)}
+        found = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known}
+        values: dict[str, Any] = found
+        return cls(**values)
+
+
+def _values(ds: Dataset, keyword: str) -> list[Any]:
+    value = ds.get(keyword)
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+
+
+def _text(ds: Dataset, keyword: str) -> str | None:
+    values = _values(ds, keyword)
+    return (str(values[0]).strip("\0 ") or None) if values else None
+
+
+def _texts(ds: Dataset, keyword: str) -> tuple[str, ...]:
+    return tuple(str(v).strip("\0 ") for v in _values(ds, keyword))
+
+
+def _numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(float(v) for v in _values(ds, keyword))
+    except (TypeError, ValueError):
+        return None
+    finite = all(abs(n) < LARGEST for n in numbers)  # false for NaN and infinity too
+    return numbers if len(numbers) == count and finite else None
+
+
+def _number(ds: Dataset, keyword: str) -> float | None:
+    try:
+        number = float(_values(ds, keyword)[0])
+    except (IndexError, TypeError, ValueError):
+        return None
+    return number if abs(number) < LARGEST else None
+
+
+def _integer(ds: Dataset, keyword: str) -> int | None:
+    number = _number(ds, keyword)
+    return None if number is None else int(number)

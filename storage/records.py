@@ -1,0 +1,126 @@
+"""What the ledger keeps, as frozen records. Times are UTC seconds since 1970 (POSIX time)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.header import Header
+from storage.states import DeliveryState, Ending, SeriesState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """One association that a peer opened with us."""
+
+    id: str  # our own identifier, a UUID
+    calling_ae: str  # calling AE title
+    called_ae: str  # called AE title
+    address: str  # the peer's network address
+    opened_at: float
+    closed_at: float | None = None  # None while it is open
+    ending: Ending | None = None  # None while it is open
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One SOP instance whose bytes are on stable storage."""
+
+    header: Header
+    transfer_syntax_uid: str  # as received; the bytes are never re-encoded
+    digest: str  # SHA-256 of the data set as received, hexadecimal
+    size_bytes: int  # of the file
+    path: str  # of the file, relative to the storage root
+    received_at: float
+    association_id: str | None  # None when the row was rebuilt from the file
+    ineligible: str | None  # why the models do not read it; None for CT image data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One series and where it stands."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    modality: str | None
+    state: SeriesState
+    revision: int  # 0 until it is first complete, then 1, 2, ... with each completion
+    instances: int  # how many are stored
+    first_received_at: float  # of the first instance since the last completion
+    last_received_at: float
+    completed_at: float | None  # of the last completion
+    evidence: str | None  # why the series was judged complete
+    reason: str | None  # why it is not eligible or failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What decides whether a series is complete."""
+
+    series_instance_uid: str
+    first_received_at: float  # of the first instance since the last completion
+    last_received_at: float
+    instances: int
+    open_associations: int  # associations that sent to it and are still open
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeRow:
+    """One volume of a completed series, or the reason why it is none."""
+
+    series_instance_uid: str
+    revision: int
+    number: int  # from 1, within the series
+    eligible: bool
+    reason: str | None  # the refusal's name and numbers; None when eligible
+    slices: int
+    digest: str | None  # SHA-256 of voxels and geometry
+    report: dict[str, object]  # the object that `analyze --json` writes for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingRow:
+    """One finding of a volume, for queries."""
+
+    name: str  # axis, body_part, contrast, T12, L3
+    value: str
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One result object, stored and ready to leave."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str  # of the source series
+    revision: int
+    volume_number: int
+    kind: str  # sr, seg
+    path: str  # relative to the storage root
+    digest: str  # SHA-256 of the file
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One result object on its way to one destination."""
+
+    id: int
+    result: ResultRow
+    destination: str  # the peer's name in the configuration
+    state: DeliveryState
+    attempts: int  # how often it was tried
+    created_at: float
+    next_attempt_at: float | None  # None when settled
+    last_error: str | None  # why the last attempt failed, in words
+    settled_at: float | None  # when it was delivered or declared dead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something worth telling an administrator, without patient data."""
+
+    at: float
+    kind: str  # a word of the table in deploy/RUNBOOK.md
+    subject: str  # the UID, AE title or destination it is about
+    detail: str

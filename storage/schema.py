@@ -1,0 +1,195 @@
+"""The ledger's tables: the same on SQLite and PostgreSQL.
+
+The rules that must never break are constraints here, not care in the callers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from storage.states import DeliveryState, Ending, SeriesState
+
+UID: Final = String(64)  # PS3.5 9.1
+AE: Final = String(16)  # PS3.5 6.2
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _states(states: type[SeriesState] | type[DeliveryState] | type[Ending]) -> Enum:
+    return Enum(
+        states,
+        name=states.__name__.lower(),
+        native_enum=False,
+        create_constraint=True,
+        values_callable=lambda e: [s.value for s in e],
+        length=16,
+    )
+
+
+association: Final = Table(
+    "association",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("calling_ae", AE, nullable=False),
+    Column("called_ae", AE, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("closed_at", Float),
+    Column("ending", _states(Ending)),
+    CheckConstraint("(closed_at IS NULL) = (ending IS NULL)", name="closed_has_ending"),
+    Index(None, "closed_at"),
+)
+
+series: Final = Table(
+    "series",
+    metadata,
+    Column("series_instance_uid", UID, primary_key=True),
+    Column("study_instance_uid", UID, nullable=False, index=True),
+    Column("modality", String(16)),
+    Column("state", _states(SeriesState), nullable=False, index=True),
+    Column("revision", Integer, nullable=False, default=0),
+    Column("instances", Integer, nullable=False),
+    Column("first_received_at", Float, nullable=False),
+    Column("last_received_at", Float, nullable=False, index=True),
+    Column("completed_at", Float),
+    Column("evidence", Text),
+    Column("reason", Text),
+    CheckConstraint("revision >= 0", name="revision"),
+    CheckConstraint("state NOT IN ('not eligible', 'failed') OR reason IS NOT NULL", name="reason_stated"),
+)
+
+instance: Final = Table(
+    "instance",
+    metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("series_instance_uid", UID, ForeignKey("series.series_instance_uid"), nullable=False),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("transfer_syntax_uid", UID, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+    Column("received_at", Float, nullable=False),
+    Column("association_id", String(36), ForeignKey("association.id")),
+    Column("ineligible", Text),
+    Column("header", JSON, nullable=False),
+    Index(None, "series_instance_uid", "association_id"),
+)
+
+aside: Final = Table(
+    "aside",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", UID, nullable=False, index=True),
+    Column("digest", String(64), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("association_id", String(36)),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("sop_instance_uid", "digest"),
+)
+"""Instances kept aside: other content under a SOP Instance UID that is already stored."""
+
+volume: Final = Table(
+    "volume",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series_instance_uid", UID, ForeignKey("series.series_instance_uid"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("eligible", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("slices", Integer, nullable=False),
+    Column("digest", String(64)),
+    Column("report", JSON, nullable=False),
+    UniqueConstraint("series_instance_uid", "revision", "number"),
+    CheckConstraint("eligible OR reason IS NOT NULL", name="reason_stated"),
+)
+
+finding: Final = Table(
+    "finding",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("volume_id", Integer, ForeignKey("volume.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(32), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+    UniqueConstraint("volume_id", "name"),
+)
+
+result: Final = Table(
+    "result",
+    metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("series_instance_uid", UID, ForeignKey("series.series_instance_uid"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("volume_number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index(None, "series_instance_uid", "revision"),
+)
+
+delivery: Final = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", UID, ForeignKey("result.sop_instance_uid"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("state", _states(DeliveryState), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("next_attempt_at", Float),
+    Column("last_error", Text),
+    Column("settled_at", Float),
+    UniqueConstraint("sop_instance_uid", "destination"),
+    CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
+    CheckConstraint("state <> 'dead' OR last_error IS NOT NULL", name="reason_stated"),
+)
+
+event: Final = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(128), nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+)
+
+heartbeat: Final = Table(
+    "heartbeat",
+    metadata,
+    Column("executor_id", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""When each process that runs workflows was last alive."""

@@ -1,0 +1,67 @@
+"""Every state a thing of ours can be in, and which may follow which.
+
+Series, per revision::
+
+    RECEIVING -> QUEUED -> ANALYSED        results are on their way, or a reason is stated
+        |           |
+        |           +----> FAILED          the analysis could not be done; the reason is stated
+        +-> NOT_ELIGIBLE                   nothing for the models in it; the reason is stated
+
+A late instance takes a series of any state back to RECEIVING; its next completion is a new revision.
+
+Delivery::
+
+    WAITING -> DELIVERED                   the destination has it
+        |
+        +----> DEAD                        refused for good, or too old: `ctnode queue retry`
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class SeriesState(StrEnum):
+    """Where a series stands."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    ANALYSED = "analysed"
+    NOT_ELIGIBLE = "not eligible"
+    FAILED = "failed"
+
+
+class DeliveryState(StrEnum):
+    """Where a result stands with one destination."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class Ending(StrEnum):
+    """How an association ended."""
+
+    RELEASED = "released"
+    ABORTED = "aborted"
+    LOST = "lost"  # the receiver stopped while it was open
+
+
+SERIES_NEXT: Final[dict[SeriesState, frozenset[SeriesState]]] = {
+    SeriesState.RECEIVING: frozenset(
+        {SeriesState.RECEIVING, SeriesState.QUEUED, SeriesState.NOT_ELIGIBLE}
+    ),
+    SeriesState.QUEUED: frozenset({SeriesState.RECEIVING, SeriesState.ANALYSED, SeriesState.FAILED}),
+    SeriesState.ANALYSED: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
+    SeriesState.NOT_ELIGIBLE: frozenset({SeriesState.RECEIVING}),
+    SeriesState.FAILED: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
+}
+"""Which states may follow a state; `queue retry` takes ANALYSED and FAILED back to QUEUED."""
+
+DELIVERY_NEXT: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.WAITING: frozenset({DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.DEAD}),
+    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.DEAD: frozenset({DeliveryState.WAITING}),
+}
+"""Which states may follow a delivery's state; `queue retry` takes DEAD back to WAITING."""
