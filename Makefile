@@ -8,7 +8,7 @@ CONFIG ?= config.yaml
 DEMO_DIR ?= build/demo
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-test serve demo test lint bench clean
+.PHONY: help setup setup-test serve demo test lint docs bench clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 	@deploy/install-test-peers.sh
 	$(MAKE) --no-print-directory lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
+
+docs: setup-test  ## Write the parts of the documents that are made from the code
+	$(BIN)/python -m tests.documents.blocks
 
 bench: setup-test  ## Receive speed beside DCMTK's storescp, in alternating rounds
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(CTNODE) bench receive

@@ -9,7 +9,8 @@ import typer
 
 from inference import commands as inference_commands
 from inference.simulation.commands import simulate
-from node import commands_demo, commands_node, commands_scu
+from node import commands_bench, commands_demo, commands_node, commands_scu
+from storage.errors import CtnodeError
 
 app = typer.Typer(
     name="ctnode",
@@ -18,7 +19,7 @@ app = typer.Typer(
     help="A DICOM network node that receives CT, says what it shows, and returns SR and SEG. "
     "Not for diagnosis; research software.",
 )
-for module in (commands_node, commands_scu, inference_commands, commands_demo):
+for module in (commands_node, commands_scu, inference_commands, commands_bench, commands_demo):
     app.registered_commands.extend(module.app.registered_commands)
     app.registered_groups.extend(module.app.registered_groups)
 
@@ -26,8 +27,12 @@ app.command()(simulate)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; an error that was foreseen is one sentence and exit code 1."""
+    try:
+        app()
+    except CtnodeError as error:
+        typer.echo(f"ctnode: {error}", err=True)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

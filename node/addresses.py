@@ -15,6 +15,7 @@ AE_TITLE_MAX: Final = 16  # characters, PS3.5 6.2
 PORT_MAX: Final = 65535
 HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123, and '_' as Windows writes it
 HOST_MAX: Final = 253  # characters, RFC 1035
+MAPPED_PREFIX: Final = 96  # bits of ::ffff:0:0/96, RFC 4291 2.5.5.2
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -67,9 +68,13 @@ def single_host(value: str) -> str:
 
 
 def network(value: str) -> IPNetwork:
-    """A network in CIDR form, such as 10.0.0.0/24 or 2001:db8::/64."""
+    """A network in CIDR form, such as 10.0.0.0/24 or 2001:db8::/64; IPv4-mapped ones as IPv4."""
     try:
-        return ipaddress.ip_network(value)
+        exact = ipaddress.ip_network(value)
+        mapped = ip_address(str(exact.network_address)) if exact.prefixlen >= MAPPED_PREFIX else None
+        if isinstance(mapped, ipaddress.IPv4Address) and exact.version == 6:
+            return ipaddress.IPv4Network((mapped, exact.prefixlen - MAPPED_PREFIX))
+        return exact
     except ValueError:
         pass
     try:

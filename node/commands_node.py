@@ -16,6 +16,7 @@ from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
 from storage import deliveries
+from storage.errors import ConfigError
 from storage.ledger import Ledger
 from storage.records import Delivery
 from storage.workflows import Jobs
@@ -109,6 +110,9 @@ def _is_meant(row: Delivery, what: str) -> bool:
 
 
 def _ledger(config: Config) -> Ledger:
+    """The ledger of a node that has run; a question must not create one."""
+    if config.storage.database is None and not config.storage.root.is_dir():
+        raise ConfigError(f"no node has run here yet: {config.storage.root} does not exist")
     ledger = Ledger(config.storage.database_url)
     ledger.migrate()
     return ledger

@@ -18,7 +18,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -33,6 +32,7 @@ from node.config_source import Problem, Source, dotted, read
 from storage.errors import ConfigError
 
 PEER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEVICE: Final = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 DATABASES: Final = ("sqlite", "postgresql+psycopg")
 
 AETitle = Annotated[str, AfterValidator(addresses.ae_title)]
@@ -44,6 +44,12 @@ Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 def _peer_name(value: str) -> str:
     if not PEER_NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name: 1 to 64 letters, digits, '.', '_' or '-'")
+    return value
+
+
+def _device(value: str) -> str:
+    if not DEVICE.fullmatch(value):
+        raise ValueError(f"{value!r} is none of auto, cpu, cuda and cuda:0, cuda:1, ...")
     return value
 
 
@@ -178,7 +184,7 @@ class Storage(Section):
 class Inference(Section):
     """Where models run."""
 
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(_device)] = "auto"  # auto, cpu, cuda or cuda:N
 
 
 class Delivery(Section):

@@ -42,6 +42,8 @@ def _sentence(error: ErrorDetails) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     if error["type"] == "value_error":
         return str(context["error"])
+    if error["input"] is None:
+        return "has no value; give one or remove the line"
     template = _SENTENCES.get(error["type"])
     if template is None:
         return error["msg"]
@@ -52,8 +54,7 @@ def _sentence(error: ErrorDetails) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, dict | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
-    words = {None: "nothing", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"
 
 

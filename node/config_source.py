@@ -123,6 +123,10 @@ def _begin(node: Node) -> Place:
     return Place(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 
+def _is_left_out(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value == "" and not node.style
+
+
 class _Walk:
     """From nodes to plain values, filling in a `Source` on the way."""
 
@@ -135,11 +139,11 @@ class _Walk:
         self._source.problems.append(Problem(place=place, key=dotted(key), text=text))
 
     def value(self, key: Key, node: Node) -> Any:
-        self._source.values[key] = _begin(node)
+        self._source.values[key] = self._source.keys[key] if _is_left_out(node) else _begin(node)
         if isinstance(node, ScalarNode):
             return self._scalar(key, node)
         if id(node) in self._seen:  # an alias: could repeat itself without end
-            self._problem(_begin(node), key, f"repeats &{node.anchor}; write the value out")
+            self._problem(_begin(node), key, f"repeats &{node.anchor}; write it out")
             return None
         self._seen.add(id(node))
         if isinstance(node, MappingNode):
@@ -163,6 +167,10 @@ class _Walk:
         return values
 
     def _scalar(self, key: Key, node: ScalarNode) -> Any:
+        if "${" in node.value:
+            variable = "CTNODE_" + "__".join(str(part) for part in key[-2:]).upper()
+            self._problem(_begin(node), key, f"'${{' is not replaced here; set {variable} instead")
+            return None
         try:
             return self._scalars.construct_object(node)
         except (YAMLError, ValueError):

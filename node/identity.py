@@ -20,11 +20,14 @@ from storage.header import CT_SOP_CLASSES, Header
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 ITEM: Final = b"\xfe\xff\x00\xe0"  # (FFFE,E000), little endian: PS3.5 A.4
-SEQUENCE_DELIMITER: Final = b"\xfe\xff\xdd\xe0"  # (FFFE,E0DD)
+SEQUENCE_DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"  # (FFFE,E0DD), of length 0
+HEAD_BYTES: Final = 8
+"""Of the head of an element at most, as pydicom reads it in one go."""
 
 _PARSE_ERRORS: Final = (
     ArithmeticError,
     AttributeError,
+    EOFError,
     LookupError,
     NotImplementedError,
     OSError,
@@ -44,11 +47,24 @@ UID_ATTRIBUTES: Final = {
 }
 
 
+class _Whole(BytesIO):
+    """A stream that must not end inside a tag, a VR or a length: pydicom takes that for the end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        got = super().read(size)
+        if size is not None and 0 < len(got) < size <= HEAD_BYTES:
+            raise Unreadable(f"{len(got)} bytes are left over at the end: no whole element")
+        return got
+
+
 def parse_header(data_set: bytes, transfer_syntax_uid: str) -> tuple[Header, bool]:
     """Read a data set as received (no file meta) up to its pixels; says whether it has pixels.
 
+    The pixels must be whole; what follows them is not looked at.
+
     Raises:
-        Unreadable: the bytes are no data set in this transfer syntax, or they end too early.
+        Unreadable: the bytes are no data set in this transfer syntax, or they end too early. The words of
+            the parser are left out, because they may quote the data set.
     """
     try:
         syntax = UID(transfer_syntax_uid)
@@ -57,12 +73,13 @@ def parse_header(data_set: bytes, transfer_syntax_uid: str) -> tuple[Header, boo
         ds, has_pixels = _read(data_set, syntax)
         return Header.of(ds), has_pixels
     except _PARSE_ERRORS as error:
-        raise Unreadable(f"data set cannot be parsed: {type(error).__name__}: {error}") from error
+        raise Unreadable(f"data set cannot be parsed: {type(error).__name__}") from error
 
 
 def _read(data_set: bytes, syntax: UID) -> tuple[Dataset, bool]:
-    stream = BytesIO(data_set)
-    seen: list[BaseTag] = []
+    _check_encoding(data_set, syntax)
+    stream = _Whole(data_set)
+    seen: list[int] = []
     ds = read_dataset(
         stream,
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
@@ -71,16 +88,26 @@ def _read(data_set: bytes, syntax: UID) -> tuple[Dataset, bool]:
     )
     if not seen:
         raise Unreadable(f"data set of {len(data_set)} bytes holds no element")
-    return ds, int(seen[-1]) in PIXEL_DATA
+    has_pixels = seen[-1] in PIXEL_DATA
+    if not has_pixels and stream.tell() != len(data_set):
+        raise Unreadable(f"data set of {len(data_set)} bytes cannot be read beyond byte {stream.tell()}")
+    return ds, has_pixels
 
 
-def _guard(
-    stream: BytesIO, data_set: bytes, seen: list[BaseTag]
-) -> Callable[[BaseTag, str | None, int], bool]:
+def _check_encoding(data_set: bytes, syntax: UID) -> None:
+    """The first element has a VR, or none, as the transfer syntax says; pydicom would read either."""
+    vr = data_set[4:6]
+    is_explicit = len(vr) == 2 and vr.isalpha() and vr.isupper()
+    if is_explicit == (syntax == ImplicitVRLittleEndian):
+        found = "explicit" if is_explicit else "implicit"
+        raise Unreadable(f"data set is {found} VR, negotiated was {syntax.name}")
+
+
+def _guard(stream: BytesIO, data_set: bytes, seen: list[int]) -> Callable[[BaseTag, str | None, int], bool]:
     """Stop at the pixels, and refuse an element that is longer than what was received."""
 
     def stop_when(tag: BaseTag, _vr: str | None, length: int) -> bool:
-        seen.append(tag)
+        seen.append(int(tag))
         start = stream.tell()
         is_pixels = int(tag) in PIXEL_DATA
         if length == UNDEFINED_LENGTH:
@@ -97,7 +124,7 @@ def _check_fragments(data_set: bytes, start: int) -> None:
     """Encapsulated pixels must be whole: items up to the delimiter (PS3.5 A.4)."""
     while data_set[start : start + 4] == ITEM:
         start += 8 + int.from_bytes(data_set[start + 4 : start + 8], "little")
-    if data_set[start : start + 4] != SEQUENCE_DELIMITER:
+    if data_set[start : start + 8] != SEQUENCE_DELIMITER:
         raise Unreadable("encapsulated Pixel Data ends without its delimiter")
 
 

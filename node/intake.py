@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from sqlalchemy import Connection
 
 from node.identity import check_identity, ineligible, parse_header
 from node.part10 import file_head
@@ -20,6 +24,7 @@ from storage.records import Event, Instance
 
 SPACE_CHECK_S: Final = 0.5
 """How old a reading of the free space may be."""
+MEGABYTE: Final = 1_000_000
 
 
 class Taken(StrEnum):
@@ -53,6 +58,7 @@ class Intake:
         self._reserve_bytes = reserve_bytes
         self._clock = clock
         self._free_read_at, self._free_bytes = float("-inf"), 0
+        self._turns = _Turns()
 
     def check_space(self) -> None:
         """Raises OutOfSpace when the free space is below the reserve."""
@@ -60,7 +66,7 @@ class Intake:
         if now - self._free_read_at > SPACE_CHECK_S:
             self._free_read_at, self._free_bytes = now, self._blobs.free_bytes()
         if self._free_bytes < self._reserve_bytes:
-            free, reserve = self._free_bytes >> 20, self._reserve_bytes >> 20
+            free, reserve = self._free_bytes // MEGABYTE, self._reserve_bytes // MEGABYTE
             raise OutOfSpace(f"disk full: {free} MB free, {reserve} MB reserved")
 
     def accept(self, received: Received) -> Taken:
@@ -76,30 +82,35 @@ class Intake:
             header, sop_class_uid=received.sop_class_uid, sop_instance_uid=received.sop_instance_uid
         )
         digest = hashlib.sha256(received.data_set).hexdigest()
-        if self._is_stored(received, header, digest):
-            return Taken.IDENTICAL
-        instance = self._put(received, header, digest, Shelf.INSTANCES, ineligible(header, has_pixels))
-        if self._add(instance) or not self._is_stored(received, header, digest):
-            return Taken.NEW
-        return Taken.IDENTICAL  # it came on two associations at once
+        with self._turns.of(header.sop_instance_uid):
+            try:
+                return self._store(received, header, digest, ineligible(header, has_pixels))
+            except Refused as error:
+                self._keep_aside(received, header, digest, error)
+                raise
 
-    def _is_stored(self, received: Received, header: Header, digest: str) -> bool:
-        """Whether these very bytes are stored; other bytes under this UID are kept aside and refused."""
+    def _store(self, received: Received, header: Header, digest: str, ineligible: str | None) -> Taken:
         with self._ledger.reading() as connection:
-            stored = arrivals.find_instance(connection, header.sop_instance_uid)
-            study = arrivals.study_of(connection, header.series_instance_uid)
-        error = conflict(header, digest, stored, study)
-        if error is not None:
-            self._keep_aside(received, header, digest, error)
-            raise error
-        return stored is not None
+            if _is_stored(connection, header, digest):
+                return Taken.IDENTICAL
+        self._add(self._put(received, header, digest, Shelf.INSTANCES, ineligible))
+        return Taken.NEW
 
-    def _add(self, instance: Instance) -> bool:
+    def _add(self, instance: Instance) -> None:
+        """The row, or no file either: no row, no Success, and the sender keeps it.
+
+        When the commit itself fails, nobody knows whether the row stands: the file stays, and a restart
+        finds it again.
+        """
+        committing = False
         try:
             with self._ledger.writing() as connection:
-                return arrivals.add_instance(connection, instance)
-        except CtnodeError:
-            self._blobs.remove(instance.path)  # no row, no Success: the sender keeps it
+                _is_stored(connection, instance.header, instance.digest)  # its series may be new since
+                arrivals.add_instance(connection, instance)
+                committing = True
+        except BaseException:
+            if not committing:
+                self._blobs.remove(instance.path)
             raise
 
     def _keep_aside(self, received: Received, header: Header, digest: str, error: Refused) -> None:
@@ -135,6 +146,16 @@ class Intake:
         )
 
 
+def _is_stored(connection: Connection, header: Header, digest: str) -> bool:
+    """Whether these very bytes are stored. Raises Misfiled, Duplicate."""
+    stored = arrivals.find_instance(connection, header.sop_instance_uid)
+    study = arrivals.study_of(connection, header.series_instance_uid)
+    error = conflict(header, digest, stored, study)
+    if error is not None:
+        raise error
+    return stored is not None
+
+
 def conflict(header: Header, digest: str, stored: Instance | None, study: str | None) -> Refused | None:
     """Why an instance cannot stand beside what is stored, or None. No I/O.
 
@@ -159,3 +180,28 @@ def _head(received: Received) -> bytes:
         sending_ae=received.calling_ae,
         receiving_ae=received.called_ae,
     )
+
+
+class _Turns:
+    """One at a time for each SOP Instance UID: two associations may bring the same instance at once.
+
+    Without it, one that fails could remove the file that the other has just been acknowledged for.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[str, tuple[threading.Lock, int]] = {}  # UID -> its lock, and how many want it
+
+    @contextmanager
+    def of(self, uid: str) -> Iterator[None]:
+        with self._lock:
+            turn, wanted = self._taken.get(uid, (threading.Lock(), 0))
+            self._taken[uid] = turn, wanted + 1
+        try:
+            with turn:
+                yield
+        finally:
+            with self._lock:
+                turn, wanted = self._taken.pop(uid)
+                if wanted > 1:
+                    self._taken[uid] = turn, wanted - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -51,12 +52,14 @@ class Outgoing:
         """A DICOM file (PS3.10 7.1). Only its head is read now.
 
         Raises:
-            Unreadable: no DICOM file, or its File Meta Information lacks a UID.
+            Unreadable: no DICOM file, its File Meta Information lacks a UID, or nothing follows it.
         """
         try:
             meta, offset = split_dataset(path)
-        except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+        except (InvalidDicomError, OSError, EOFError, ValueError, struct.error) as error:
             raise Unreadable(f"{path}: no DICOM file: {error}") from error
+        if path.stat().st_size <= offset:
+            raise Unreadable(f"{path}: holds no data set")
         missing = [keyword for keyword in _META if not meta.get(keyword)]
         if missing:
             raise Unreadable(f"{path}: File Meta Information lacks {', '.join(missing)}")

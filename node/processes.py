@@ -74,4 +74,6 @@ def run_dispatcher(config: Config) -> None:
 
 
 def _storage(config: Config) -> tuple[Blobs, Ledger]:
-    return Blobs(config.storage.root), Ledger(config.storage.database_url)
+    blobs, ledger = Blobs(config.storage.root), Ledger(config.storage.database_url)
+    ledger.migrate()
+    return blobs, ledger

@@ -60,8 +60,9 @@ class NotAssociated(Exception):
 class Requested:
     """An association that the peer accepted. Not for several threads."""
 
-    def __init__(self, association: Any) -> None:
+    def __init__(self, association: Any, entity: RequestingEntity) -> None:
         self._association = association
+        self._entity = entity
         self._message_id = 0
         self.broken = False  # a response was not seen: only closing is left
         self.accepted: dict[Syntax, int] = {
@@ -110,6 +111,7 @@ class Requested:
             association.abort()
         else:
             association.release()
+        self._entity.hang_up()
 
 
 def _answers(response: Any, request: C_ECHO | C_STORE) -> bool:
@@ -164,9 +166,10 @@ def _request(
         raise NotAssociated(failure) from error
     if not association.is_established:
         association.dul.join(CLOSING_S)  # its last event may still be on the way to `events`
+        entity.hang_up()
         failure = _failure(called, calling_ae, association, entity.connection_error, events)
         raise NotAssociated(failure, _refusals(association))
-    return Requested(association)
+    return Requested(association, entity)
 
 
 def _on_connected(event: Any, network_s: float) -> None:

@@ -75,8 +75,14 @@ def store_response(error: CtnodeError) -> Dataset:
     """The status elements of a C-STORE response: status, comment, offending element (PS3.7 C.4.2)."""
     response = Dataset()
     response.Status = store_status(error)
-    response.ErrorComment = str(error).encode("ascii", "replace").decode()[:COMMENT_MAX_LENGTH]
+    response.ErrorComment = _comment(str(error))
     attribute = getattr(error, "attribute", None)
     if attribute is not None:
         response.OffendingElement = attribute
     return response
+
+
+def _comment(text: str) -> str:
+    """As much as an LO holds: no backslash, which separates values, and no control characters."""
+    allowed = (c if " " <= c <= "~" and c != "\\" else "?" for c in text[:COMMENT_MAX_LENGTH])
+    return "".join(allowed)

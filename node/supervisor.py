@@ -72,14 +72,14 @@ class Supervisor:
             child.command, stdin=subprocess.PIPE, env={**os.environ, SUPERVISED: "1"}
         )
         child.started_at = now
-        log().info("process started", process=child.role, pid=child.process.pid)
+        log().info("process started", role=child.role, pid=child.process.pid)
 
     def _bury(self, child: Child, code: int, now: float) -> None:
         steady = now - child.started_at >= STEADY_S
         child.wait_s = RESTART_FIRST_S if steady else min(child.wait_s * 2, RESTART_MAX_S)
         child.restart_at = now + child.wait_s
         child.process = None
-        log().error("process died", process=child.role, exit_code=code, seconds=child.wait_s)
+        log().error("process died", role=child.role, exit_code=code, seconds=child.wait_s)
 
     def _stop(self, child: Child) -> None:
         process = child.process
@@ -89,7 +89,7 @@ class Supervisor:
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            log().error("process killed", process=child.role, seconds=STOP_S)
+            log().error("process killed", role=child.role, seconds=STOP_S)
             process.kill()
             process.wait()
 

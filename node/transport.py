@@ -67,6 +67,11 @@ class RequestingEntity(AE):
     def connection_error(self) -> OSError | None:
         return self._connection.recorded.error if self._connection is not None else None
 
+    def hang_up(self) -> None:
+        """Close the connection: pynetdicom leaves it open when a peer answered with something else."""
+        if self._connection is not None:
+            self._connection.recorded.close()
+
     def _create_socket(self, assoc: Association, address: AddressInformation, tls_args: Any) -> Connection:
         self._connection = Connection(assoc, address=address)
         self._connection.tls_args = tls_args

@@ -1,0 +1,138 @@
+"""The parts of the documents that are made from the code: `make docs` writes them, a test compares them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import typer.main
+from pydicom.uid import UID
+
+import storage.errors
+from inference.results import BUILDERS
+from node.__main__ import app
+from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from node.peers import Admission
+from node.status import PROCESSING_FAILURE, REJECTIONS, STORE_STATUS
+from node.store_status import TABLE
+from storage.states import DELIVERY_NEXT, SERIES_NEXT
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = (ROOT / "README.md", ROOT / "deploy" / "CONFORMANCE.md", ROOT / "deploy" / "RUNBOOK.md")
+BLOCK = re.compile(r"<!-- made: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def verbs() -> str:
+    """Every command with the first sentence of its help."""
+    group = typer.main.get_command(app)
+    return table(("command", "what it does"), [(f"`ctnode {n}`", help) for n, help in _commands(group, "")])
+
+
+def _commands(group: object, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, command in getattr(group, "commands", {}).items():
+        if getattr(command, "hidden", False):
+            continue
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", (command.help or "").split("\n")[0]
+
+
+def store_status() -> str:
+    """What a C-STORE is answered."""
+    rows = [
+        (f"`{status:04X}`", error.__name__, (error.__doc__ or "").split("\n")[0], meaning)
+        for error, (status, meaning) in STORE_STATUS.items()
+    ]
+    success = ("`0000`", "-", "Stored: the bytes are on stable storage and indexed.", "Success (PS3.7 C.1.1)")
+    failure = (f"`{PROCESSING_FAILURE:04X}`", "-", "An error of ours.", "Processing failure (PS3.7 C.4)")
+    return table(("status", "error", "when", "meaning"), [success, *rows, failure])
+
+
+def rejections() -> str:
+    """What an association request is answered."""
+    rows = [
+        (admission.value, str(r.result), str(r.source), str(r.reason)) for admission, r in REJECTIONS.items()
+    ]
+    assert set(REJECTIONS) == set(Admission) - {Admission.ADMITTED}
+    return table(("why", "result", "source", "reason"), rows)
+
+
+def peer_status() -> str:
+    """What we make of a peer's answer to our C-STORE."""
+    rows = [
+        (f"`{first:04X}`" if first == last else f"`{first:04X}`-`{last:04X}`", meaning, disposition.value)
+        for first, last, disposition, meaning in TABLE
+    ]
+    return table(("status", "meaning", "what we do"), rows)
+
+
+def sop_classes() -> str:
+    """The storage SOP classes that are accepted."""
+    return table(("SOP class", "UID"), [(UID(uid).name, f"`{uid}`") for uid in STORAGE_SOP_CLASSES])
+
+
+def transfer_syntaxes() -> str:
+    """The transfer syntaxes that are accepted for storage."""
+    rows = [(UID(uid).name, f"`{uid}`") for uid in STORAGE_TRANSFER_SYNTAXES]
+    return table(("transfer syntax", "UID"), rows)
+
+
+def results() -> str:
+    """The kinds of result objects."""
+    names = {
+        "SR": "Comprehensive 3D SR Storage (TID 1500)",
+        "SEG": "Segmentation Storage (binary)",
+    }
+    return table(("kind", "SOP class"), [(f"`{kind}`", names[kind]) for kind in BUILDERS])
+
+
+def error_tree() -> str:
+    """The error tree of storage/errors.py."""
+    tree = (storage.errors.__doc__ or "").split("\n\n")[1]
+    return f"```\n{tree}\n```"
+
+
+def states() -> str:
+    """Which state follows which."""
+    rows = [
+        (f"{kind} {state.value}", ", ".join(sorted(s.value for s in following)) or "-")
+        for kind, table_ in (("series", SERIES_NEXT), ("delivery", DELIVERY_NEXT))
+        for state, following in table_.items()  # type: ignore[attr-defined]
+    ]
+    return table(("state", "may be followed by"), rows)
+
+
+MAKERS: dict[str, Callable[[], str]] = {
+    "verbs": verbs,
+    "store-status": store_status,
+    "rejections": rejections,
+    "peer-status": peer_status,
+    "sop-classes": sop_classes,
+    "transfer-syntaxes": transfer_syntaxes,
+    "results": results,
+    "error-tree": error_tree,
+    "states": states,
+}
+
+
+def made(text: str) -> str:
+    """A document with its made parts as they should be."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"<!-- made: {name} -->\n{MAKERS[name]()}\n<!-- end -->"
+
+    return BLOCK.sub(replace, text)
+
+
+if __name__ == "__main__":
+    for document in DOCUMENTS:
+        document.write_text(made(document.read_text()))
