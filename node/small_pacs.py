@@ -25,7 +25,7 @@ class SmallPacs:
         self._server: ThreadedAssociationServer | None = server
 
     def _on_store(self, event: evt.Event) -> int:
-        request = event.request
+        request: Any = event.request
         head = file_head(
             sop_class_uid=str(request.AffectedSOPClassUID),
             sop_instance_uid=str(request.AffectedSOPInstanceUID),

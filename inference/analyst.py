@@ -1,0 +1,216 @@
+"""A completed series' life, top to bottom: volumes, findings, results, and what is owed next."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmread, dcmwrite
+
+from inference import report
+from inference.analysis import analyse as find
+from inference.findings import Findings
+from inference.models.score import ScoreModel
+from inference.report import Seconds
+from inference.results import LeftOut, Provenance, ResultObject, build_results
+from inference.results.identity import volume_digest
+from inference.series import ReadVolume, RefusedVolume, volumes_of
+from inference.volume import Volume
+from storage import arrivals, events, outcomes
+from storage.blobs import BlobName, Blobs, Shelf
+from storage.errors import CtnodeError
+from storage.ledger import Ledger
+from storage.logs import log
+from storage.records import Event, FindingRow, ResultRow, Series, VolumeRow
+from storage.states import SeriesState
+from storage.workflows import Job, Jobs, Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one volume."""
+
+    volume: VolumeRow
+    findings: tuple[FindingRow, ...]
+    results: tuple[ResultRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyst:
+    """Runs the job `analyse`."""
+
+    blobs: Blobs
+    ledger: Ledger
+    jobs: Jobs
+    model: ScoreModel
+    device_uid: str  # of this installation
+    station_name: str  # its AE title
+
+    def analyse(self, series_instance_uid: str, revision: int) -> None:
+        """From a completed series to results on their way out. Repeating it gives the same objects."""
+        series, paths = self._open(series_instance_uid)
+        if series is None or series.revision != revision or series.state is not SeriesState.QUEUED:
+            log().info("superseded", series=series_instance_uid, revision=revision)
+            return
+        log().info("analysis begins", series=series_instance_uid, revision=revision)
+        try:
+            done = [
+                self._outcome(volume, read_s, series, paths)
+                for volume, read_s in _timed(volumes_of(list(paths.values())))
+            ]
+        except CtnodeError as error:
+            self._fail(series, f"{type(error).__name__}: {error}")
+            return
+        self._record(series, done)
+        log().info("series analysed", series=series_instance_uid, revision=revision, count=len(done))
+
+    def _open(self, series_instance_uid: str) -> tuple[Series | None, dict[str, Path]]:
+        with self.ledger.reading() as connection:
+            series = arrivals.find_series(connection, series_instance_uid)
+            instances = arrivals.instances_of(connection, series_instance_uid)
+        eligible = [instance for instance in instances if instance.ineligible is None]
+        return series, {i.header.sop_instance_uid: self.blobs.absolute(i.path) for i in eligible}
+
+    def _outcome(
+        self, read: ReadVolume | RefusedVolume, read_s: float, series: Series, paths: dict[str, Path]
+    ) -> Outcome:
+        if isinstance(read, RefusedVolume):
+            return _refused(read, read_s, series)
+        started = time.monotonic()
+        findings = find(read.volume, self.model, read.header)
+        seconds = Seconds(read=read_s, infer=time.monotonic() - started)
+        return Outcome(
+            volume=_volume_row(series, read, report.analysed(read, findings, seconds)),
+            findings=_finding_rows(findings),
+            results=tuple(self._results(read.volume, findings, series, paths)),
+        )
+
+    def _results(
+        self, volume: Volume, findings: Findings, series: Series, paths: dict[str, Path]
+    ) -> list[ResultRow]:
+        uids = dict.fromkeys(s.sop_instance_uid for s in volume.geometry.slices)
+        evidence = [dcmread(paths[uid], stop_before_pixels=True) for uid in uids]
+        built = build_results(evidence, volume, findings, self._provenance(series))
+        for left_out in built:
+            if isinstance(left_out, LeftOut):
+                log().info(
+                    "result left out",
+                    series=series.series_instance_uid,
+                    volume=volume.number,
+                    reason=f"{left_out.kind}: {left_out.reason}",
+                )
+        return [self._store(b, series, volume.number) for b in built if isinstance(b, ResultObject)]
+
+    def _provenance(self, series: Series) -> Provenance:
+        """The time is that of the completion: a repeat must give the same bytes."""
+        return Provenance(
+            software_version=version("ctnode"),
+            device_uid=self.device_uid,
+            station_name=self.station_name,
+            revision=series.revision,
+            now=datetime.fromtimestamp(series.completed_at or 0.0, UTC).astimezone(),
+        )
+
+    def _store(self, result: ResultObject, series: Series, volume_number: int) -> ResultRow:
+        """The bytes are durable before the row is written."""
+        buffer = BytesIO()
+        dcmwrite(buffer, result.dataset, enforce_file_format=True)
+        content = buffer.getvalue()
+        digest = hashlib.sha256(content).hexdigest()
+        name = BlobName(
+            shelf=Shelf.RESULTS,
+            arrived_at=series.completed_at or 0.0,
+            series_instance_uid=series.series_instance_uid,
+            sop_instance_uid=result.sop_instance_uid,
+            digest=digest,
+        )
+        return ResultRow(
+            sop_instance_uid=result.sop_instance_uid,
+            sop_class_uid=result.sop_class_uid,
+            series_instance_uid=series.series_instance_uid,
+            revision=series.revision,
+            volume_number=volume_number,
+            kind=result.kind,
+            path=self.blobs.put(name, [content]),
+            digest=digest,
+            size_bytes=len(content),
+        )
+
+    def _record(self, series: Series, done: Sequence[Outcome]) -> None:
+        """Rows and the job that routes the results commit together."""
+        uid, revision = series.series_instance_uid, series.revision
+        job = Job(queue=Queue.ROUTE, name="route", key=f"route/{uid}/{revision}", arguments=(uid, revision))
+        with self.ledger.writing() as connection:
+            outcomes.record_analysis(
+                connection,
+                [(outcome.volume, outcome.findings) for outcome in done],
+                [result for outcome in done for result in outcome.results],
+                series_instance_uid=uid,
+                revision=revision,
+                now=time.time(),
+            )
+            self.jobs.enqueue(connection, job)
+
+    def _fail(self, series: Series, reason: str) -> None:
+        uid, revision = series.series_instance_uid, series.revision
+        with self.ledger.writing() as connection:
+            outcomes.set_state(connection, uid, revision=revision, state=SeriesState.FAILED, reason=reason)
+            about = Event(at=time.time(), kind="analysis failed", subject=uid, detail=reason)
+            events.tell(connection, about)
+        log().error("analysis failed", series=uid, revision=revision, reason=reason)
+
+
+def _timed(
+    volumes: Iterator[ReadVolume | RefusedVolume],
+) -> Iterator[tuple[ReadVolume | RefusedVolume, float]]:
+    """Each volume with the seconds that reading it took."""
+    while True:
+        started = time.monotonic()
+        volume = next(volumes, None)
+        if volume is None:
+            return
+        yield volume, time.monotonic() - started
+
+
+def _refused(volume: RefusedVolume, read_s: float, series: Series) -> Outcome:
+    row = VolumeRow(
+        series_instance_uid=series.series_instance_uid,
+        revision=series.revision,
+        number=volume.number,
+        eligible=False,
+        reason=volume.reason,
+        slices=volume.slices,
+        digest=None,
+        report=report.plain(report.refused(volume, Seconds(read=read_s, infer=0.0))),
+    )
+    return Outcome(volume=row, findings=(), results=())
+
+
+def _volume_row(series: Series, read: ReadVolume, written: report.Report) -> VolumeRow:
+    return VolumeRow(
+        series_instance_uid=series.series_instance_uid,
+        revision=series.revision,
+        number=read.volume.number,
+        eligible=True,
+        reason=None,
+        slices=len(read.volume.geometry.slices),
+        digest=volume_digest(read.volume),
+        report=report.plain(written),
+    )
+
+
+def _finding_rows(findings: Findings) -> tuple[FindingRow, ...]:
+    axis, body_part, contrast = findings.axis, findings.body_part, findings.contrast
+    return (
+        FindingRow(name="axis", value=axis.value, confidence=axis.confidence),
+        FindingRow(name="body_part", value=body_part.value, confidence=body_part.confidence),
+        FindingRow(name="contrast", value=contrast.value, confidence=contrast.confidence),
+        FindingRow(name="T12", value=findings.t12.presence, confidence=findings.t12.confidence),
+        FindingRow(name="L3", value=findings.l3.presence, confidence=findings.l3.confidence),
+    )

@@ -1,0 +1,173 @@
+"""What `ctnode analyze` writes: one JSON object per volume, with the same keys for every verdict.
+
+A value that was not determined is "undetermined", null or empty, with confidence 0; a number that is not
+finite is null. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from rich.table import Table
+
+from inference.findings import Axis, Contrast, Findings, LevelFinding, Presence
+from inference.series import ReadVolume, RefusedVolume
+
+NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis; research software"
+"""The first warning of every volume."""
+
+UNDETERMINED: Final = "undetermined"
+
+COLUMNS: Final = (
+    "series", "volume", "slices", "axis", "body part", "contrast", "T12 mm", "L3 mm", "remarks",
+)  # fmt: skip
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Wall time of one volume."""
+
+    read: float  # headers (with a series' first volume), decoding, rescaling
+    infer: float  # 0 where it was refused
+
+
+def analysed(read: ReadVolume, findings: Findings, seconds: Seconds) -> Report:
+    """The report of an eligible volume."""
+    axis, body_part = findings.axis, findings.body_part
+    return {
+        "series_instance_uid": read.volume.series_instance_uid,
+        "volume": read.volume.number,
+        "eligible": True,
+        "reason": "",
+        "slices": len(read.volume.geometry.slices),
+        "axis": _axis(axis.value, axis.confidence, axis.from_header),
+        "body_part": {
+            "value": body_part.value,
+            "confidence": body_part.confidence,
+            "regions": [asdict(region) for region in body_part.regions],
+        },
+        "contrast": asdict(findings.contrast),
+        "slice_scores": [asdict(score) for score in findings.slice_scores],
+        "levels": {"T12": _level(findings.t12), "L3": _level(findings.l3)},
+        "header_disagreements": [asdict(d) for d in findings.disagreements],
+        "model": asdict(findings.model),
+        "seconds": _seconds(seconds),
+        "warnings": [NOT_FOR_DIAGNOSIS, *read.warnings, *findings.curve_warnings],
+    }
+
+
+def refused(volume: RefusedVolume, seconds: Seconds) -> Report:
+    """The report of a volume that is not analysed: its reason, and the axis that the header gives."""
+    return unanalysed(
+        series_instance_uid=volume.series_instance_uid,
+        number=volume.number,
+        slices=volume.slices,
+        reason=volume.reason,
+        axis=volume.axis,
+        seconds=seconds,
+    )
+
+
+def unanalysed(
+    *,
+    series_instance_uid: str,
+    number: int | None,
+    slices: int,
+    reason: str,
+    axis: Axis,
+    seconds: Seconds,
+) -> Report:
+    """The report where no model spoke; number is None where the series could not even be parted."""
+    silent = LevelFinding(presence=Presence.CANNOT_TELL, reason="not analysed")
+    return {
+        "series_instance_uid": series_instance_uid,
+        "volume": number,
+        "eligible": False,
+        "reason": reason,
+        "slices": slices,
+        "axis": _axis(axis, 0.0, axis),
+        "body_part": {"value": UNDETERMINED, "confidence": 0.0, "regions": []},
+        "contrast": {"value": Contrast.UNDETERMINED, "confidence": 0.0},
+        "slice_scores": [],
+        "levels": {"T12": _level(silent), "L3": _level(silent)},
+        "header_disagreements": [],
+        "model": {"name": None, "version": None, "sha256": None},
+        "seconds": _seconds(seconds),
+        "warnings": [NOT_FOR_DIAGNOSIS],
+    }
+
+
+def to_json(reports: Sequence[Report]) -> str:
+    """The reports as strict JSON: a list, no NaN, numbers of seconds and millimetres as measured."""
+    return json.dumps([plain(report) for report in reports], indent=1, allow_nan=False) + "\n"
+
+
+def plain(report: Report) -> Report:
+    """The report in values that JSON has: enums as text, tuples as lists, what is not finite as None."""
+    return {key: _plain(value) for key, value in report.items()}
+
+
+def to_table(reports: Sequence[Report]) -> Table:
+    """The reports for a terminal, one line per volume."""
+    table = Table(caption=NOT_FOR_DIAGNOSIS)
+    for heading in COLUMNS:
+        table.add_column(heading, overflow="fold")
+    for report in reports:
+        table.add_row(*_cells(report))
+    return table
+
+
+def _cells(report: Report) -> tuple[str, ...]:
+    return (
+        report["series_instance_uid"],
+        "" if report["volume"] is None else str(report["volume"]),
+        str(report["slices"]),
+        report["axis"]["value"],
+        report["body_part"]["value"],
+        report["contrast"]["value"],
+        _level_cell(report["levels"]["T12"]),
+        _level_cell(report["levels"]["L3"]),
+        report["reason"] or "; ".join(report["warnings"][1:]),
+    )
+
+
+def _level_cell(level: Report) -> str:
+    return f"{level['z_mm']:.0f}" if level["found"] and level["z_mm"] is not None else level["state"]
+
+
+def _axis(value: Axis, confidence: float, from_header: Axis) -> Report:
+    return {"value": value, "confidence": confidence, "from_header": from_header}
+
+
+def _level(level: LevelFinding) -> Report:
+    return {
+        "found": level.presence is Presence.FOUND,
+        "state": level.presence,
+        "z_mm": level.z_mm,
+        "slice_index": level.slice_index,
+        "sop_instance_uid": level.sop_instance_uid,
+        "confidence": level.confidence,
+        "interval_mm": level.interval_mm,
+        "reason": level.reason,
+    }
+
+
+def _seconds(seconds: Seconds) -> Report:
+    return {"read": seconds.read, "infer": seconds.infer, "total": seconds.read + seconds.infer}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

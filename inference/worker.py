@@ -1,0 +1,67 @@
+"""The worker process: warm models, one series at a time, from the queue to results on their way out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from inference.analyst import Analyst
+from inference.models.score import ScoreModel
+from storage import logs
+from storage.blobs import Blobs
+from storage.errors import Unavailable
+from storage.installation import device_uid
+from storage.ledger import Ledger
+from storage.logs import log
+from storage.process import until_told_to_stop
+from storage.workflows import Executor, Jobs, Queue
+
+HEARTBEAT_S: Final = 10.0
+STOP_WAIT_S: Final = 20
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run until SIGTERM, SIGINT, or the end of the supervisor that holds standard input."""
+    parser = argparse.ArgumentParser(prog="ctnode worker", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="storage root")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--station", default="CTNODE", help="AE title of this installation")
+    options = parser.parse_args(arguments)
+    logs.configure("worker")
+    stopping = until_told_to_stop()
+    ledger = Ledger(os.environ["CTNODE_LEDGER_URL"])
+    jobs = Jobs(ledger)
+    model = ScoreModel.load(options.device)
+    analyst = Analyst(
+        blobs=Blobs(options.root),
+        ledger=ledger,
+        jobs=jobs,
+        model=model,
+        device_uid=device_uid(options.root),
+        station_name=options.station,
+    )
+    executor = Executor(ledger, role="worker")
+    executor.start({"analyse": (Queue.INFER, analyst.analyse)})
+    log().info("worker runs", device=options.device, version=model.identity.version)
+    _beat(lambda: executor.beat(time.time()), stopping)
+    executor.stop(wait_s=STOP_WAIT_S)
+    jobs.close()
+
+
+def _beat(beat: Callable[[], None], stopping: threading.Event) -> None:
+    while not stopping.is_set():
+        try:
+            beat()
+        except Unavailable as error:
+            log().error("waiting", reason=str(error))
+        stopping.wait(HEARTBEAT_S)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
