@@ -15,6 +15,7 @@ from pydicom import dcmread, dcmwrite
 
 from inference import report
 from inference.analysis import analyse as find
+from inference.curve import SMOOTHING_MM
 from inference.findings import Findings
 from inference.models.score import ScoreModel
 from inference.report import Seconds
@@ -115,6 +116,7 @@ class Analyst:
             station_name=self.station_name,
             revision=series.revision,
             now=datetime.fromtimestamp(series.completed_at or 0.0, UTC).astimezone(),
+            algorithm_parameters=(f"slice scores smoothed in z: Gaussian, sigma {SMOOTHING_MM:g} mm",),
         )
 
     def _store(self, result: ResultObject, series: Series, volume_number: int) -> ResultRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -68,12 +69,18 @@ def _show(folder: Path, address: str, pacs: SmallPacs) -> None:
     subprocess.run(_ctnode("simulate", str(ct), "--region", "trunk", "--matrix", "256"), check=True)
     subprocess.run(_ctnode("send", str(ct), "--to", address, "--calling", "SCANNER"), check=True)
     console.print("Sent. Waiting for the answer ...")
-    _wait(lambda: len(list(pacs.folder.glob("*.dcm"))) >= 2, ANSWER_S, "the results")
+    _wait(lambda: any(pacs.folder.glob("*.dcm")) and _all_delivered(folder), ANSWER_S, "the results")
     for file in sorted(pacs.folder.glob("*.dcm")):
         report = pydicom.dcmread(file)
         console.print(f"The PACS got {report.SOPClassUID.name}: {file}")
         if report.SOPClassUID == SR_SOP_CLASS:
             console.print(sr_text(report), markup=False, highlight=False, soft_wrap=True)
+
+
+def _all_delivered(folder: Path) -> bool:
+    command = _ctnode("queue", "list", "--json", "--config", str(folder / "config.yaml"))
+    answer = subprocess.run(command, capture_output=True, check=True)
+    return json.loads(answer.stdout) == []
 
 
 def _ctnode(*arguments: str) -> list[str]:
