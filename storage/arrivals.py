@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, exists, func, select, update
+from sqlalchemy import Connection, Row, case, func, select, update
 
 from storage import schema
 from storage.header import Header
@@ -107,8 +107,9 @@ def add_instance(connection: Connection, instance: Instance) -> bool:
 def _touch_series(connection: Connection, instance: Instance) -> None:
     """Count one more instance. The last arrival grows with each, so `outcomes.complete` notices any."""
     header, at = instance.header, instance.received_at
-    now = schema.series.c
-    was_open = now.state == SeriesState.RECEIVING
+    stored = schema.series.c
+    was_open = stored.state == SeriesState.RECEIVING
+    later = stored.last_received_at < at
     insert_or_update(
         connection,
         schema.series,
@@ -123,9 +124,9 @@ def _touch_series(connection: Connection, instance: Instance) -> None:
             "last_received_at": at,
         },
         changes={
-            "instances": now.instances + 1,
-            "first_received_at": case((was_open, now.first_received_at), else_=at),
-            "last_received_at": case((now.last_received_at < at, at), else_=now.last_received_at + TICK_S),
+            "instances": stored.instances + 1,
+            "first_received_at": case((was_open, stored.first_received_at), else_=at),
+            "last_received_at": case((later, at), else_=stored.last_received_at + TICK_S),
             "state": SeriesState.RECEIVING,
             "reason": None,
         },
@@ -149,14 +150,12 @@ def keep_aside(connection: Connection, instance: Instance, reason: str) -> bool:
 def receiving(connection: Connection) -> list[Progress]:
     """What decides completion, for every series that is being received."""
     series, instance, association = schema.series, schema.instance, schema.association
-    sent_to_it = exists().where(
-        instance.c.association_id == association.c.id,
-        instance.c.series_instance_uid == series.c.series_instance_uid,
-    )
     still_open = (
-        select(func.count())
-        .select_from(association)
-        .where(association.c.closed_at.is_(None), sent_to_it)
+        select(func.count(association.c.id.distinct()))
+        .join(instance, instance.c.association_id == association.c.id)
+        .where(
+            association.c.closed_at.is_(None), instance.c.series_instance_uid == series.c.series_instance_uid
+        )
         .correlate(series)
         .scalar_subquery()
     )

@@ -14,14 +14,17 @@ contents under one SOP Instance UID never meet). UIDs are checked before they be
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +34,7 @@ UID_PATTERN: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 UID_MAX_LENGTH: Final = 64  # PS3.5 9.1
 CHUNK_BYTES: Final = 64 * 1024  # larger writes cost more: the kernel then allocates large pages
 DIGEST_IN_NAME: Final = 16  # hexadecimal digits: 64 bits
+DURABLE_FOLDERS: Final = 4096  # how many folders are remembered as synced
 
 
 class Shelf(StrEnum):
@@ -78,7 +82,9 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._incoming = self.root / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._durable: set[Path] = set()  # folders whose entry in their parent this process has synced
+        for folder in (self.root, self._incoming):
+            _make_folder(folder)
 
     def put(self, name: BlobName, chunks: Iterable[bytes | memoryview]) -> str:
         """Write a file so that it survives a power cut; returns its path relative to the root.
@@ -91,30 +97,33 @@ class Blobs:
         """
         target = self.root / name.path
         temporary = self._incoming / f"{uuid.uuid4().hex}.part"
-        try:
-            self._write(temporary, chunks)
-            self._make_folders(target.parent)
-            temporary.rename(target)
-            _sync_folder(target.parent)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _unavailable(error) from error
+        with _answered():
+            try:
+                with temporary.open("xb", buffering=0) as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)  # as long as it is in the folder, see clear_incoming
+                    _write(file, chunks)
+                    self._make_durable(target.parent)
+                    temporary.rename(target)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(target.parent)
         return name.path
 
-    def _write(self, path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-        with path.open("xb", buffering=0) as file:
-            for chunk in chunks:
-                view = memoryview(chunk)
-                while len(view):
-                    view = view[file.write(view[:CHUNK_BYTES]) :]
-            os.fdatasync(file.fileno())
+    def _make_durable(self, folder: Path) -> None:
+        """The folder is there after a power cut.
 
-    def _make_folders(self, folder: Path) -> None:
-        if folder.is_dir():
+        That it exists does not say so: another thread or process may have made it and not yet synced it.
+        """
+        if folder == self.root or (folder in self._durable and folder.is_dir()):
             return
-        self._make_folders(folder.parent)
+        self._make_durable(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
+        if len(self._durable) >= DURABLE_FOLDERS:
+            self._durable.clear()
+        self._durable.add(folder)
 
     def absolute(self, path: str) -> Path:
         """The absolute path of a relative one.
@@ -128,21 +137,25 @@ class Blobs:
         return absolute
 
     def remove(self, path: str) -> None:
-        """Remove a file; its row is gone already. Empty folders go with it."""
+        """Remove a file; its row is gone already. Empty folders go with it.
+
+        Raises:
+            Unavailable: the file system refuses.
+        """
         file = self.absolute(path)
-        file.unlink(missing_ok=True)
-        for folder in (file.parent, file.parent.parent):
-            try:
+        with _answered():
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            for folder in (file.parent, file.parent.parent):
+                self._durable.discard(folder)
                 folder.rmdir()
-            except OSError:
-                return
 
     def clear_incoming(self) -> int:
-        """Remove what was being written when the receiver stopped: never acknowledged. Returns how many."""
-        parts = list(self._incoming.glob("*.part"))
-        for part in parts:
-            part.unlink(missing_ok=True)
-        return len(parts)
+        """Remove what was being written when its process stopped: never acknowledged. Returns how many.
+
+        What another process is writing now is locked, and stays.
+        """
+        return sum(_remove_unlocked(part) for part in self._incoming.glob("*.part"))
 
     def paths(self, shelf: Shelf, *, from_day: str = "", before_day: str = "9999") -> Iterator[str]:
         """The relative paths on a shelf, from a day (YYYY-MM-DD) to the eve of another."""
@@ -152,16 +165,52 @@ class Blobs:
                     yield str(file.relative_to(self.root))
 
     def free_bytes(self) -> int:
-        """Free space of the file system that holds the root."""
-        return shutil.disk_usage(self.root).free
+        """Free space of the file system that holds the root. Raises Unavailable."""
+        with _answered():
+            return shutil.disk_usage(self.root).free
 
 
-def _sync_folder(folder: Path) -> None:
+def _write(file: FileIO, chunks: Iterable[bytes | memoryview]) -> None:
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while len(view):
+            view = view[file.write(view[:CHUNK_BYTES]) :]
+    os.fdatasync(file.fileno())
+
+
+def _remove_unlocked(part: Path) -> bool:
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+    except (BlockingIOError, FileNotFoundError):  # it is being written, or has its name by now
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in a folder, as they are now, survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unavailable(error) from error
 
 
 def _unavailable(error: OSError) -> Unavailable:

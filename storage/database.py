@@ -11,12 +11,14 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
 from storage.errors import LedgerDown
 
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a writer waits for another process's transaction on SQLite."""
+READ_ONLY: Final = "25006"
+"""SQLSTATE read_only_sql_transaction: PostgreSQL on a standby, or told to write no more."""
 MIGRATION_LOCK: Final = 0x63746E
 """PostgreSQL advisory lock: two hosts that start at once migrate one after the other."""
 
@@ -87,14 +89,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _answered() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InternalError) as error:  # InternalError: a read-only PostgreSQL
-        raise LedgerDown(f"the database does not answer: {error.orig}") from error
     except TimeoutError as error:
         raise LedgerDown(f"no connection to the database is free: {error}") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if _is_down(error):
             raise LedgerDown(f"the database does not answer: {error.orig}") from error
         raise
+
+
+def _is_down(error: DBAPIError) -> bool:
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return True
+    return getattr(error.orig, "sqlstate", None) == READ_ONLY
 
 
 def migrate(engine: Engine) -> None:

@@ -63,7 +63,12 @@ def count_by_state(connection: Connection) -> dict[tuple[str, DeliveryState], in
 
 def settle(connection: Connection, ids: Sequence[int], now: float) -> None:
     """The destination has these."""
-    values = {"state": DeliveryState.DELIVERED, "settled_at": now, "next_attempt_at": None, "last_error": None}
+    values = {
+        "state": DeliveryState.DELIVERED,
+        "settled_at": now,
+        "next_attempt_at": None,
+        "last_error": None,
+    }
     _update(connection, ids, (DeliveryState.WAITING,), values, attempts=1)
 
 

@@ -11,9 +11,7 @@ from storage.records import Event
 def tell(connection: Connection, event: Event) -> None:
     """Write an event."""
     connection.execute(
-        schema.event.insert().values(
-            at=event.at, kind=event.kind, subject=event.subject, detail=event.detail
-        )
+        schema.event.insert().values(at=event.at, kind=event.kind, subject=event.subject, detail=event.detail)
     )
 
 

@@ -92,9 +92,9 @@ class Header:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """The record that `to_json` wrote; keys of other versions are ignored."""
         known = {f.name for f in fields(cls)}
-        found = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known}
-        values: dict[str, Any] = found
-        return cls(**values)
+        values: dict[str, Any] = {k: v for k, v in value.items() if k in known}
+        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        return cls(**(values | lists))
 
 
 def _values(ds: Dataset, keyword: str) -> list[Any]:

@@ -16,7 +16,7 @@ def device_uid(root: Path) -> str:
     """The Device UID (0018,1002) of this installation; made at the first call (PS3.5 B.2)."""
     file = root / FILE_NAME
     if not file.exists():
-        made = root / f"{FILE_NAME}.{os.getpid()}"
+        made = root / f"{FILE_NAME}.{uuid.uuid4().hex}"  # no process id: containers share volumes
         _write_durably(made, f"2.25.{uuid.uuid4().int}\n")
         try:
             os.link(made, file)  # fails where another process was first: its UID counts

@@ -64,13 +64,14 @@ class Ledger:
 def insert_new(connection: Connection, table: Table, **values: object) -> bool:
     """Insert a row unless its key is taken; says whether it was inserted."""
     statement = _INSERTS[connection.dialect.name](table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    inserted = connection.execute(statement.returning(*table.primary_key)).first()
+    return inserted is not None
 
 
 def insert_or_update(
     connection: Connection, table: Table, values: Mapping[str, object], changes: Mapping[str, Any]
 ) -> None:
-    """Insert a row, or change the row that has its primary key: one statement, so no other can come between."""
+    """Insert a row, or change the one that has its primary key; in one statement: nothing comes between."""
     statement = _INSERTS[connection.dialect.name](table).values(**values)
     keys = [column.name for column in table.primary_key]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=dict(changes)))

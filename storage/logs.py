@@ -1,23 +1,34 @@
 """Logs: one JSON object a line on standard error, with allow-listed fields only.
 
-No patient data can reach a log, because a field that is not listed here is dropped and named.
+No patient data can reach a log: a field that is not listed here is dropped and named; of an exception
+that is not ours, and of a library's warning, only the place is written, because their words may quote
+the data set.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import threading
+import traceback
+from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Final
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from storage.errors import CtnodeError
+
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 ALLOWED: Final = frozenset(
     {
         "event",  # what happened, a fixed sentence
         "level",
         "timestamp",
         "process",  # receiver, dispatcher, worker, supervisor
+        "role",  # of a child process: receiver, dispatcher, worker
         "association",  # our identifier
         "calling_ae",
         "called_ae",
@@ -41,7 +52,8 @@ ALLOWED: Final = frozenset(
         "path",  # of the configuration or the storage root
         "exit_code",
         "pid",
-        "exception",
+        "exception",  # kind and place, without its words
+        "library",  # which wrote a warning of its own, and its line
         "version",
         "device",
         "dropped",
@@ -49,46 +61,81 @@ ALLOWED: Final = frozenset(
 )
 
 
-def _allow_listed(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    dropped = sorted(set(fields) - ALLOWED)
-    for name in dropped:
-        del fields[name]
-    if dropped:
-        fields["dropped"] = dropped
-    return fields
-
-
 def configure(process: str) -> None:
-    """Set up logging for this process; libraries below WARNING are silent."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level":"%(levelname)s","event":"%(name)s"}')
+    """Set up logging for this process: libraries below WARNING are silent, what kills it is logged."""
+    library = logging.StreamHandler(sys.stderr)
+    library.setFormatter(_LibraryFormatter(process))
+    logging.basicConfig(level=logging.WARNING, handlers=[library], force=True)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a line that cannot be written would be printed with its arguments
+    sys.excepthook = lambda _type, error, _trace: log().critical("process failed", exc_info=error)
+    threading.excepthook = lambda args: log().critical("thread failed", exc_info=args.exc_value)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt=TIME_FORMAT, utc=True),
+            _name(process),
+            _exception,
             _allow_listed,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    structlog.contextvars.clear_contextvars()
-    global_fields = {"process": process}
-    structlog.configure(
-        processors=[_process_name(global_fields), *structlog.get_config()["processors"]],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
 
 
-def _process_name(fields: dict[str, str]) -> structlog.typing.Processor:
-    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event.update(fields)
-        return event
+def log() -> FilteringBoundLogger:
+    """The logger."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def _name(process: str) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+        fields["process"] = process
+        return fields
 
     return add
 
 
-def log() -> structlog.typing.FilteringBoundLogger:
-    """The logger."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return logger
+def _exception(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    error = fields.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        fields["exception"] = describe(error)
+    return fields
+
+
+def describe(error: BaseException) -> str:
+    """What kind of error it is and where it was raised, with its causes; in its words only if it is ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " > ".join(f"{PurePath(f.filename).name}:{f.lineno} {f.name}" for f in frames)
+    words = f": {error}" if isinstance(error, CtnodeError) else ""
+    cause = error.__cause__ or error.__context__
+    because = f"; after {describe(cause)}" if cause is not None else ""
+    return f"{type(error).__name__}{words} at {where}{because}"
+
+
+def _allow_listed(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    dropped = sorted(set(fields) - ALLOWED)
+    allowed = {name: value for name, value in fields.items() if name in ALLOWED}
+    return allowed | {"dropped": dropped} if dropped else allowed
+
+
+class _LibraryFormatter(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "event": "a library warned",
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).strftime(TIME_FORMAT),
+            "process": self._process,
+            "library": f"{record.name}:{record.lineno}",
+        }
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            fields["exception"] = describe(record.exc_info[1])
+        return json.dumps(fields)

@@ -92,9 +92,7 @@ def record_analysis(
         _add_volume(connection, volume, findings)
     for result in results:
         insert_new(connection, schema.result, **_plain(result), created_at=now)
-    set_state(
-        connection, series_instance_uid, revision=revision, state=SeriesState.ANALYSED, reason=None
-    )
+    set_state(connection, series_instance_uid, revision=revision, state=SeriesState.ANALYSED, reason=None)
 
 
 def _add_volume(connection: Connection, volume: VolumeRow, findings: Sequence[FindingRow]) -> None:

@@ -2,72 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select
 
 from storage import events, schema
 from storage.blobs import Blobs, Shelf
 from storage.ledger import Ledger
 from storage.states import DeliveryState, SeriesState
 
-SETTLED = (SeriesState.ANALYSED, SeriesState.NOT_ELIGIBLE, SeriesState.FAILED)
-ROW_OF_SHELF = {
+SETTLED: Final = (SeriesState.ANALYSED, SeriesState.NOT_ELIGIBLE, SeriesState.FAILED)
+TABLE_OF_SHELF: Final = {
     Shelf.INSTANCES: schema.instance,
     Shelf.ASIDE: schema.aside,
     Shelf.RESULTS: schema.result,
 }
+FILES_AT_ONCE: Final = 500
+"""How many files are looked up in one query."""
 
 
 def expired_series(connection: Connection, before: float) -> list[str]:
-    """Series that were received before a time, are settled, and owe nothing to any destination."""
+    """Settled series to which nothing happened since a time, and that owe nothing to any destination."""
+    uid = schema.series.c.series_instance_uid
+    return [row.series_instance_uid for row in connection.execute(select(uid).where(*_expired(before)))]
+
+
+def _expired(before: float) -> tuple[ColumnElement[bool], ...]:
+    """A result that is new may not be routed yet; a letter that died lately is not yet read by people."""
     series, result, delivery = schema.series, schema.result, schema.delivery
+    of_series = result.c.series_instance_uid == series.c.series_instance_uid
+    of_result = delivery.c.sop_instance_uid == result.c.sop_instance_uid
+    new = exists().where(of_series, result.c.created_at >= before)
     owing = exists().where(
-        result.c.series_instance_uid == series.c.series_instance_uid,
-        delivery.c.sop_instance_uid == result.c.sop_instance_uid,
-        delivery.c.state == DeliveryState.WAITING,
+        of_series,
+        of_result,
+        or_(delivery.c.state == DeliveryState.WAITING, delivery.c.settled_at >= before),
     )
-    rows = connection.execute(
-        select(series.c.series_instance_uid).where(
-            series.c.last_received_at < before, series.c.state.in_(SETTLED), ~owing
-        )
+    completed = series.c.completed_at
+    return (
+        series.c.last_received_at < before,
+        or_(completed.is_(None), completed < before),
+        series.c.state.in_(SETTLED),
+        ~new,
+        ~owing,
     )
-    return [row.series_instance_uid for row in rows]
 
 
 def forget_series(connection: Connection, series_instance_uid: str) -> None:
     """Remove every row of a series; its files have no row then, and `sweep_files` removes them."""
     this = series_instance_uid
-    results = select(schema.result.c.sop_instance_uid).where(schema.result.c.series_instance_uid == this)
     volumes = select(schema.volume.c.id).where(schema.volume.c.series_instance_uid == this)
-    connection.execute(delete(schema.delivery).where(schema.delivery.c.sop_instance_uid.in_(results)))
+    connection.execute(delete(schema.delivery).where(_delivery_of(this)))
     connection.execute(delete(schema.finding).where(schema.finding.c.volume_id.in_(volumes)))
     for table in (schema.result, schema.volume, schema.instance, schema.series):
         connection.execute(delete(table).where(table.c.series_instance_uid == this))
 
 
+def _delivery_of(series_instance_uid: str) -> ColumnElement[bool]:
+    result = schema.result
+    results = select(result.c.sop_instance_uid).where(result.c.series_instance_uid == series_instance_uid)
+    return schema.delivery.c.sop_instance_uid.in_(results)
+
+
+def forget_if_expired(connection: Connection, series_instance_uid: str, before: float) -> bool:
+    """Forget a series if it is still expired; says whether it was.
+
+    On PostgreSQL the locks hold back a late slice, and a person who revives a dead letter.
+    """
+    series, delivery = schema.series, schema.delivery
+    this = series.c.series_instance_uid == series_instance_uid
+    connection.execute(select(delivery.c.id).where(_delivery_of(series_instance_uid)).with_for_update()).all()
+    expired = connection.execute(
+        select(series.c.state).where(this, *_expired(before)).with_for_update(of=series)
+    ).first()
+    if expired is not None:
+        forget_series(connection, series_instance_uid)
+    return expired is not None
+
+
 def sweep_files(blobs: Blobs, ledger: Ledger, before: float) -> int:
-    """Remove files of days before a time that no row knows. Returns how many."""
+    """Remove files that no row knows: of a day before a time, and written before it. Returns how many.
+
+    A result stands under the day of its series' completion, so its file can be younger than its day.
+    """
     last_day = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%d")
     removed = 0
-    for shelf, table in ROW_OF_SHELF.items():
-        for path in blobs.paths(shelf, before_day=last_day):
-            with ledger.reading() as connection:
-                known = connection.execute(select(table.c.path).where(table.c.path == path)).first()
-            if known is None:
-                blobs.remove(path)
-                removed += 1
+    for shelf, table in TABLE_OF_SHELF.items():
+        for paths in _batches(blobs.paths(shelf, before_day=last_day)):
+            for path in _without_row(ledger, table, paths):
+                if blobs.absolute(path).stat().st_mtime < before:
+                    blobs.remove(path)
+                    removed += 1
     return removed
+
+
+def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while batch := list(islice(rest, FILES_AT_ONCE)):
+        yield batch
+
+
+def _without_row(ledger: Ledger, table: Table, paths: list[str]) -> list[str]:
+    with ledger.reading() as connection:
+        known = set(connection.execute(select(table.c.path).where(table.c.path.in_(paths))).scalars())
+    return [path for path in paths if path not in known]
 
 
 def retire(blobs: Blobs, ledger: Ledger, before: float) -> int:
     """Age out what was received before a time. Returns how many series went."""
     with ledger.reading() as connection:
         expired = expired_series(connection, before)
+    gone = 0
     for series_instance_uid in expired:
         with ledger.writing() as connection:
-            if series_instance_uid in expired_series(connection, before):  # no late slice since
-                forget_series(connection, series_instance_uid)
+            gone += forget_if_expired(connection, series_instance_uid, before)
     with ledger.writing() as connection:
         aside, association = schema.aside, schema.association
         connection.execute(delete(aside).where(aside.c.received_at < before))
@@ -75,4 +126,4 @@ def retire(blobs: Blobs, ledger: Ledger, before: float) -> int:
         connection.execute(delete(association).where(association.c.closed_at < before, ~used))
         events.forget_before(connection, before)
     sweep_files(blobs, ledger, before)
-    return len(expired)
+    return gone

@@ -22,13 +22,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.engine import Dialect
 
 from storage.states import DeliveryState, Ending, SeriesState
 
 UID: Final = String(64)  # PS3.5 9.1
-AE: Final = String(16)  # PS3.5 6.2
+AE_LENGTH: Final = 16  # PS3.5 6.2
 
 metadata: Final = MetaData(
     naming_convention={
@@ -39,6 +41,26 @@ metadata: Final = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+class Words(TypeDecorator[str]):
+    """Text that others wrote, as long as there is room: PostgreSQL refuses a NUL, and what is too long.
+
+    Never for a UID: a UID that is cut is another UID.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> Text | String:  # noqa: ARG002
+        return Text() if self.length is None else String(self.length)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.replace("\0", " ")[: self.length]
 
 
 def _states(states: type[SeriesState] | type[DeliveryState] | type[Ending]) -> Enum:
@@ -56,9 +78,9 @@ association: Final = Table(
     "association",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("calling_ae", AE, nullable=False),
-    Column("called_ae", AE, nullable=False),
-    Column("address", String(64), nullable=False),
+    Column("calling_ae", Words(AE_LENGTH), nullable=False),
+    Column("called_ae", Words(AE_LENGTH), nullable=False),
+    Column("address", Words(64), nullable=False),
     Column("opened_at", Float, nullable=False),
     Column("closed_at", Float),
     Column("ending", _states(Ending)),
@@ -71,7 +93,7 @@ series: Final = Table(
     metadata,
     Column("series_instance_uid", UID, primary_key=True),
     Column("study_instance_uid", UID, nullable=False, index=True),
-    Column("modality", String(16)),
+    Column("modality", Words(16)),
     Column("state", _states(SeriesState), nullable=False, index=True),
     Column("revision", Integer, nullable=False, default=0),
     Column("instances", Integer, nullable=False),
@@ -79,7 +101,7 @@ series: Final = Table(
     Column("last_received_at", Float, nullable=False, index=True),
     Column("completed_at", Float),
     Column("evidence", Text),
-    Column("reason", Text),
+    Column("reason", Words),
     CheckConstraint("revision >= 0", name="revision"),
     CheckConstraint("state NOT IN ('not eligible', 'failed') OR reason IS NOT NULL", name="reason_stated"),
 )
@@ -97,7 +119,7 @@ instance: Final = Table(
     Column("path", Text, nullable=False, unique=True),
     Column("received_at", Float, nullable=False),
     Column("association_id", String(36), ForeignKey("association.id")),
-    Column("ineligible", Text),
+    Column("ineligible", Words),
     Column("header", JSON, nullable=False),
     Index(None, "series_instance_uid", "association_id"),
 )
@@ -111,7 +133,7 @@ aside: Final = Table(
     Column("path", Text, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("association_id", String(36)),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     UniqueConstraint("sop_instance_uid", "digest"),
 )
 """Instances kept aside: other content under a SOP Instance UID that is already stored."""
@@ -124,7 +146,7 @@ volume: Final = Table(
     Column("revision", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("eligible", Boolean, nullable=False),
-    Column("reason", Text),
+    Column("reason", Words),
     Column("slices", Integer, nullable=False),
     Column("digest", String(64)),
     Column("report", JSON, nullable=False),
@@ -138,7 +160,7 @@ finding: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("volume_id", Integer, ForeignKey("volume.id", ondelete="CASCADE"), nullable=False),
     Column("name", String(32), nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
     Column("confidence", Float, nullable=False),
     UniqueConstraint("volume_id", "name"),
 )
@@ -169,7 +191,7 @@ delivery: Final = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("created_at", Float, nullable=False),
     Column("next_attempt_at", Float),
-    Column("last_error", Text),
+    Column("last_error", Words),
     Column("settled_at", Float),
     UniqueConstraint("sop_instance_uid", "destination"),
     CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
@@ -182,8 +204,8 @@ event: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Float, nullable=False, index=True),
     Column("kind", String(32), nullable=False),
-    Column("subject", String(128), nullable=False, index=True),
-    Column("detail", Text, nullable=False),
+    Column("subject", Words(128), nullable=False, index=True),
+    Column("detail", Words, nullable=False),
 )
 
 heartbeat: Final = Table(

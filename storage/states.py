@@ -49,9 +49,7 @@ class Ending(StrEnum):
 
 
 SERIES_NEXT: Final[dict[SeriesState, frozenset[SeriesState]]] = {
-    SeriesState.RECEIVING: frozenset(
-        {SeriesState.RECEIVING, SeriesState.QUEUED, SeriesState.NOT_ELIGIBLE}
-    ),
+    SeriesState.RECEIVING: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED, SeriesState.NOT_ELIGIBLE}),
     SeriesState.QUEUED: frozenset({SeriesState.RECEIVING, SeriesState.ANALYSED, SeriesState.FAILED}),
     SeriesState.ANALYSED: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
     SeriesState.NOT_ELIGIBLE: frozenset({SeriesState.RECEIVING}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ LOST_AFTER_S: Final = 120.0
 MAX_RECOVERIES: Final = 5
 """How often a job may kill its process before it is left alone."""
 
+FAILURES: Final = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+"""The states of dbos in which a job ends without success."""
 FORGET_BATCH: Final = 1000
 """How many ended jobs are forgotten at a time."""
 
@@ -96,9 +99,7 @@ class Jobs:
         """Which of these jobs ended without success, and how."""
         if not keys:
             return {}
-        ended = self._client.list_workflows(
-            workflow_ids=list(keys), status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"]
-        )
+        ended = self._client.list_workflows(workflow_ids=list(keys), status=list(FAILURES))
         return {w.workflow_id: f"{w.status}: {w.error}" if w.error else str(w.status) for w in ended}
 
     def take_over(self, now: float) -> list[str]:
@@ -117,14 +118,21 @@ class Jobs:
 
     def forget_before(self, at: float) -> int:
         """Remove the history of jobs that ended before a time. Returns how many."""
+        forgotten = 0
+        while ended := self._ended_before(at):
+            self._client.delete_workflows(ended)
+            forgotten += len(ended)
+        return forgotten
+
+    def _ended_before(self, at: float) -> list[str]:
         ended = self._client.list_workflows(
-            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
-            end_time=datetime.fromtimestamp(at, UTC).isoformat(),
+            status=["SUCCESS", *FAILURES],
+            completed_before=datetime.fromtimestamp(at, UTC).isoformat(),
             limit=FORGET_BATCH,
+            load_input=False,
+            load_output=False,
         )
-        if ended:
-            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
-        return len(ended)
+        return [workflow.workflow_id for workflow in ended]
 
     def close(self) -> None:
         """Close every connection."""
@@ -139,7 +147,8 @@ class Executor:
         self._ledger = ledger
         self.id = executor_id(role)
         self._engine = open_workflow_engine(ledger.url)
-        logging.getLogger("dbos").setLevel(logging.WARNING)
+        # Its own handler would write lines that are no JSON; with any other there, it adds none.
+        logging.getLogger("dbos").addHandler(logging.NullHandler())
         config = DBOSConfig(
             name=APPLICATION,
             system_database_engine=self._engine,
@@ -157,12 +166,11 @@ class Executor:
             DBOS.workflow(name=name, max_recovery_attempts=MAX_RECOVERIES)(_as_function(function))
         queues = sorted({queue for queue, _function in functions.values()})
         DBOS.listen_queues(queues)
+        self.beat(time.time())  # before it takes its jobs up again, lest another relieves it of them
         DBOS.launch()
         for queue in queues:
             limits: dict[str, Any] = dict(_LIMITS[queue])
-            DBOS.register_queue(
-                queue, polling_interval_sec=POLLING_S, on_conflict="always_update", **limits
-            )
+            DBOS.register_queue(queue, polling_interval_sec=POLLING_S, on_conflict="always_update", **limits)
 
     def beat(self, now: float) -> None:
         """Say that this process is alive."""

@@ -1,0 +1,101 @@
+"""Migrations: from nothing to the schema, again, and back, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import CheckConstraint, create_engine, inspect, text
+
+from storage import database
+from storage.ledger import Ledger
+from storage.schema import metadata
+
+MIGRATIONS = Path(database.__file__).parent / "migrations"
+
+
+def _differences(ledger: Ledger) -> list[Any]:
+    with ledger.reading() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def _checks(ledger: Ledger) -> set[tuple[str, str]]:
+    """The CHECK constraints, which alembic does not compare."""
+    inspector = inspect(ledger.engine)
+    return {
+        (table, str(check["name"]))
+        for table in metadata.tables
+        for check in inspector.get_check_constraints(table)
+    }
+
+
+def test_migrating_from_nothing_gives_exactly_the_schema(empty_url: str) -> None:
+    ledger = Ledger(empty_url)
+    ledger.migrate()
+    assert _differences(ledger) == []
+    expected = {
+        (table.name, str(constraint.name))
+        for table in metadata.sorted_tables
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+    assert len(expected) == 9
+    assert _checks(ledger) == expected
+    ledger.close()
+
+
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    ledger = Ledger(empty_url)
+    ledger.migrate()
+    with ledger.writing() as connection:
+        connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
+    ledger.migrate()
+    with ledger.reading() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
+    assert _differences(ledger) == []
+    ledger.close()
+
+
+def test_back_to_nothing_and_up_again(empty_url: str) -> None:
+    ledger = Ledger(empty_url)
+    ledger.migrate()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with ledger.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert inspect(ledger.engine).get_table_names() == ["alembic_version"]
+    ledger.migrate()
+    assert _differences(ledger) == []
+    ledger.close()
+
+
+def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str) -> None:
+    start, failures = threading.Barrier(3), []
+
+    def migrate() -> None:
+        ledger = Ledger(empty_url)
+        start.wait()
+        try:
+            ledger.migrate()
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+        ledger.close()
+
+    hosts = [threading.Thread(target=migrate) for _ in range(3)]
+    for host in hosts:
+        host.start()
+    for host in hosts:
+        host.join(30)
+    assert failures == []
+    engine = create_engine(empty_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+    engine.dispose()

@@ -1,0 +1,241 @@
+"""The fourth promise: what is owed stays; what is settled and old goes, rows first, then files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from storage import arrivals, deliveries, events, outcomes, retention, schema
+from storage.blobs import BlobName, Blobs, Shelf
+from storage.ledger import Ledger
+from storage.records import Event, Instance
+from storage.states import Ending, SeriesState
+from tests.storage.rows import OTHER_SERIES, SERIES, add_analysed, association, complete, instance, result
+from tests.storage.test_arrivals import wait_until_blocked
+
+DAY_S = 86_400.0
+OLD = 3 * DAY_S  # 4 January 1970
+BEFORE = 10 * DAY_S
+SETTLED_TABLES = (
+    schema.series,
+    schema.instance,
+    schema.volume,
+    schema.finding,
+    schema.result,
+    schema.delivery,
+)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(tmp_path / "root")
+
+
+def _put(
+    blobs: Blobs,
+    number: int,
+    *,
+    shelf: Shelf = Shelf.INSTANCES,
+    at: float = OLD,
+    written: float | None = None,
+) -> str:
+    sop = instance(number).header.sop_instance_uid
+    name = BlobName(
+        shelf=shelf, arrived_at=at, series_instance_uid=SERIES, sop_instance_uid=sop, digest="0" * 64
+    )
+    path = blobs.put(name, [b"bytes"])
+    os.utime(blobs.absolute(path), (0, at if written is None else written))
+    return path
+
+
+def _paths(blobs: Blobs) -> set[str]:
+    return {path for shelf in Shelf for path in blobs.paths(shelf)}
+
+
+def _rows(ledger: Ledger) -> dict[str, int]:
+    with ledger.reading() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in SETTLED_TABLES
+        }
+
+
+def _put_with_row(blobs: Blobs, ledger: Ledger) -> None:
+    """A series that was analysed and delivered, all of it old."""
+    path, result_path = _put(blobs, 1), _put(blobs, 9, shelf=Shelf.RESULTS)
+    with ledger.writing() as connection:
+        add_analysed(connection, result(1))
+        deliveries.owe(connection, result(1).sop_instance_uid, "PACS", OLD)
+        deliveries.settle(connection, _delivery_ids(connection), OLD)
+        connection.execute(update(schema.instance).values(path=path))
+        connection.execute(update(schema.result).values(path=result_path, created_at=OLD))
+
+
+def _delivery_ids(connection: object) -> list[int]:
+    return [d.id for d in deliveries.deliveries_of(connection, SERIES)]  # type: ignore[arg-type]
+
+
+def test_what_is_settled_and_old_goes(ledger: Ledger, blobs: Blobs) -> None:
+    _put_with_row(blobs, ledger)
+    assert retention.retire(blobs, ledger, BEFORE) == 1
+    assert set(_rows(ledger).values()) == {0}
+    assert _paths(blobs) == set()
+    assert retention.retire(blobs, ledger, BEFORE) == 0
+
+
+STILL_NEEDED = {
+    "owed": update(schema.delivery).values(state="waiting", settled_at=None),
+    "died lately": update(schema.delivery).values(state="dead", settled_at=BEFORE, last_error="refused"),
+    "delivered lately": update(schema.delivery).values(settled_at=BEFORE),
+    "analysed lately, perhaps not routed yet": update(schema.result).values(created_at=BEFORE),
+    "completed lately": update(schema.series).values(completed_at=BEFORE),
+    "received lately": update(schema.series).values(last_received_at=BEFORE),
+    "receiving": update(schema.series).values(state="receiving"),
+    "queued": update(schema.series).values(state="queued"),
+}
+
+
+@pytest.mark.parametrize("name", STILL_NEEDED)
+def test_what_is_still_needed_stays(ledger: Ledger, blobs: Blobs, name: str) -> None:
+    _put_with_row(blobs, ledger)
+    with ledger.writing() as connection:
+        connection.execute(STILL_NEEDED[name])
+    rows, files = _rows(ledger), _paths(blobs)
+    assert retention.retire(blobs, ledger, BEFORE) == 0
+    assert (_rows(ledger), _paths(blobs)) == (rows, files)
+    assert len(files) == 2
+
+
+@pytest.mark.parametrize("state", [SeriesState.FAILED, SeriesState.NOT_ELIGIBLE])
+def test_a_series_without_results_goes_when_it_is_old(
+    ledger: Ledger, blobs: Blobs, state: SeriesState
+) -> None:
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(1))
+        connection.execute(update(schema.series).values(state=state, reason="no CT", completed_at=OLD))
+    assert retention.retire(blobs, ledger, BEFORE) == 1
+
+
+def test_one_series_of_many_goes(ledger: Ledger, blobs: Blobs) -> None:
+    _put_with_row(blobs, ledger)
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(2, series=OTHER_SERIES, at=BEFORE))
+    assert retention.retire(blobs, ledger, BEFORE) == 1
+    assert _rows(ledger) == {t.name: int(t.name in ("series", "instance")) for t in SETTLED_TABLES}
+
+
+def test_rows_go_before_files(ledger: Ledger, blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop in between leaves files that the next sweep finds, never rows without bytes."""
+    _put_with_row(blobs, ledger)
+    rows_at_removal: list[int] = []
+    remove = blobs.remove
+
+    def watched(path: str) -> None:
+        rows_at_removal.append(sum(_rows(ledger).values()))
+        remove(path)
+
+    monkeypatch.setattr(blobs, "remove", watched)
+    retention.retire(blobs, ledger, BEFORE)
+    assert rows_at_removal == [0, 0]
+
+
+def test_only_old_files_without_a_row_are_swept(
+    ledger: Ledger, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "FILES_AT_ONCE", 2)
+    known = {shelf: _put(blobs, number, shelf=shelf) for number, shelf in enumerate(Shelf, 1)}
+    young_day = _put(blobs, 4, at=BEFORE)
+    young_file = _put(blobs, 5, shelf=Shelf.RESULTS, written=BEFORE)  # of a repeat: its row is on its way
+    stray = [_put(blobs, number, shelf=shelf) for number in (6, 7, 8) for shelf in Shelf]
+    with ledger.writing() as connection:
+        add_analysed(connection, result(1))
+        arrivals.keep_aside(connection, _at(instance(2), known[Shelf.ASIDE]), "other content")
+        connection.execute(update(schema.instance).values(path=known[Shelf.INSTANCES]))
+        connection.execute(update(schema.result).values(path=known[Shelf.RESULTS]))
+    assert retention.sweep_files(blobs, ledger, BEFORE) == len(stray) == 9
+    assert _paths(blobs) == {*known.values(), young_day, young_file}
+
+
+def _at(stored: Instance, path: str) -> Instance:
+    return Instance(**{**{f: getattr(stored, f) for f in stored.__dataclass_fields__}, "path": path})
+
+
+def test_what_was_kept_aside_and_told_and_closed_ages_out(ledger: Ledger, blobs: Blobs) -> None:
+    aside = _put(blobs, 3, shelf=Shelf.ASIDE)
+    with ledger.writing() as connection:
+        arrivals.keep_aside(connection, _at(instance(3), aside), "other content")
+        for id in ("idle", "open", "used"):
+            arrivals.open_association(connection, association(id))
+        arrivals.add_instance(connection, instance(1, association_id="used"))
+        for id in ("idle", "used"):
+            arrivals.close_association(connection, id, Ending.RELEASED, OLD)
+        for at in (OLD, BEFORE):
+            events.tell(connection, Event(at=at, kind="refused", subject="x", detail=""))
+    retention.retire(blobs, ledger, BEFORE)
+    with ledger.reading() as connection:
+        assert connection.execute(select(schema.aside)).all() == []
+        ids = select(schema.association.c.id).order_by(schema.association.c.id)
+        assert connection.execute(ids).scalars().all() == ["open", "used"]
+        assert [e.at for e in events.recent(connection, 9)] == [BEFORE]
+    assert _paths(blobs) == set()
+
+
+def test_a_slice_that_comes_while_its_series_goes_opens_it_anew(ledger: Ledger) -> None:
+    with ledger.writing() as connection:
+        add_analysed(connection)
+    added: list[bool] = []
+
+    def add() -> None:
+        with ledger.writing() as connection:
+            added.append(arrivals.add_instance(connection, instance(2, at=BEFORE)))
+
+    late = threading.Thread(target=add)
+    with ledger.writing() as connection:
+        assert retention.forget_if_expired(connection, SERIES, BEFORE)
+        late.start()
+        wait_until_blocked(ledger)
+    late.join(20)
+    assert added == [True]
+    with ledger.reading() as connection:
+        series = arrivals.find_series(connection, SERIES)
+        assert len(arrivals.instances_of(connection, SERIES)) == 1
+    assert series is not None
+    assert (series.state, series.instances, series.revision) == (SeriesState.RECEIVING, 1, 0)
+
+
+def test_a_slice_that_came_just_before_keeps_its_series(ledger: Ledger, blobs: Blobs) -> None:
+    with ledger.writing() as connection:
+        add_analysed(connection)
+    gone: list[int] = []
+    retire = threading.Thread(target=lambda: gone.append(retention.retire(blobs, ledger, BEFORE)))
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(2, at=BEFORE))
+        retire.start()
+        wait_until_blocked(ledger)
+    retire.join(20)
+    assert gone == [0]
+    with ledger.writing() as connection:
+        assert len(arrivals.instances_of(connection, SERIES)) == 2
+        assert complete(connection) == 2
+
+
+def test_a_dead_letter_that_is_revived_just_before_keeps_its_series(ledger: Ledger, blobs: Blobs) -> None:
+    _put_with_row(blobs, ledger)
+    with ledger.writing() as connection:
+        dead = update(schema.delivery).values(state="dead", last_error="refused")
+        connection.execute(dead)
+    gone: list[int] = []
+    retire = threading.Thread(target=lambda: gone.append(retention.retire(blobs, ledger, BEFORE)))
+    with ledger.writing() as connection:
+        deliveries.revive(connection, _delivery_ids(connection), BEFORE)
+        retire.start()
+        wait_until_blocked(ledger)
+    retire.join(20)
+    assert gone == [0]
+    with ledger.reading() as connection:
+        assert len(deliveries.waiting(connection, SERIES, 1, "PACS")) == 1
+        assert len(outcomes.results_of(connection, SERIES, 1)) == 1
