@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 from pydicom import dcmread, dcmwrite
 
@@ -20,17 +21,20 @@ from inference.findings import Findings
 from inference.models.score import ScoreModel
 from inference.report import Seconds
 from inference.results import LeftOut, Provenance, ResultObject, build_results
-from inference.results.identity import volume_digest
+from inference.rows import finding_rows, refused_row, volume_row
 from inference.series import ReadVolume, RefusedVolume, volumes_of
 from inference.volume import Volume
 from storage import arrivals, events, outcomes
 from storage.blobs import BlobName, Blobs, Shelf
-from storage.errors import CtnodeError
+from storage.errors import CtnodeError, NeedsDecoder, Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Event, FindingRow, ResultRow, Series, VolumeRow
 from storage.states import SeriesState
 from storage.workflows import Job, Jobs, Queue
+
+PATIENCE_S: Final = (1.0, 5.0, 30.0, 60.0, 300.0)
+"""How long the worker waits, time after time, while disk or ledger are away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +65,28 @@ class Analyst:
             return
         log().info("analysis begins", series=series_instance_uid, revision=revision)
         try:
-            done = [
-                self._outcome(volume, read_s, series, paths)
-                for volume, read_s in _timed(volumes_of(list(paths.values())))
-            ]
+            done = self._patiently(series, paths)
         except CtnodeError as error:
             self._fail(series, f"{type(error).__name__}: {error}")
             return
         self._record(series, done)
         log().info("series analysed", series=series_instance_uid, revision=revision, count=len(done))
+
+    def _patiently(self, series: Series, paths: dict[str, Path]) -> list[Outcome]:
+        """Every volume; while disk or ledger are away, later: other series could not be stored either."""
+        for wait_s in PATIENCE_S:
+            try:
+                return self._outcomes(series, paths)
+            except NeedsDecoder:
+                raise
+            except Unavailable as error:
+                log().error("waiting", series=series.series_instance_uid, seconds=wait_s, reason=str(error))
+                time.sleep(wait_s)
+        return self._outcomes(series, paths)
+
+    def _outcomes(self, series: Series, paths: dict[str, Path]) -> list[Outcome]:
+        volumes = _timed(volumes_of(list(paths.values())))
+        return [self._outcome(volume, read_s, series, paths) for volume, read_s in volumes]
 
     def _open(self, series_instance_uid: str) -> tuple[Series | None, dict[str, Path]]:
         with self.ledger.reading() as connection:
@@ -82,13 +99,13 @@ class Analyst:
         self, read: ReadVolume | RefusedVolume, read_s: float, series: Series, paths: dict[str, Path]
     ) -> Outcome:
         if isinstance(read, RefusedVolume):
-            return _refused(read, read_s, series)
+            return Outcome(volume=refused_row(read, read_s, series), findings=(), results=())
         started = time.monotonic()
         findings = find(read.volume, self.model, read.header)
         seconds = Seconds(read=read_s, infer=time.monotonic() - started)
         return Outcome(
-            volume=_volume_row(series, read, report.analysed(read, findings, seconds)),
-            findings=_finding_rows(findings),
+            volume=volume_row(series, read, report.analysed(read, findings, seconds)),
+            findings=finding_rows(findings),
             results=tuple(self._results(read.volume, findings, series, paths)),
         )
 
@@ -178,41 +195,3 @@ def _timed(
         if volume is None:
             return
         yield volume, time.monotonic() - started
-
-
-def _refused(volume: RefusedVolume, read_s: float, series: Series) -> Outcome:
-    row = VolumeRow(
-        series_instance_uid=series.series_instance_uid,
-        revision=series.revision,
-        number=volume.number,
-        eligible=False,
-        reason=volume.reason,
-        slices=volume.slices,
-        digest=None,
-        report=report.plain(report.refused(volume, Seconds(read=read_s, infer=0.0))),
-    )
-    return Outcome(volume=row, findings=(), results=())
-
-
-def _volume_row(series: Series, read: ReadVolume, written: report.Report) -> VolumeRow:
-    return VolumeRow(
-        series_instance_uid=series.series_instance_uid,
-        revision=series.revision,
-        number=read.volume.number,
-        eligible=True,
-        reason=None,
-        slices=len(read.volume.geometry.slices),
-        digest=volume_digest(read.volume),
-        report=report.plain(written),
-    )
-
-
-def _finding_rows(findings: Findings) -> tuple[FindingRow, ...]:
-    axis, body_part, contrast = findings.axis, findings.body_part, findings.contrast
-    return (
-        FindingRow(name="axis", value=axis.value, confidence=axis.confidence),
-        FindingRow(name="body_part", value=body_part.value, confidence=body_part.confidence),
-        FindingRow(name="contrast", value=contrast.value, confidence=contrast.confidence),
-        FindingRow(name="T12", value=findings.t12.presence, confidence=findings.t12.confidence),
-        FindingRow(name="L3", value=findings.l3.presence, confidence=findings.l3.confidence),
-    )
