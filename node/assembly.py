@@ -6,6 +6,7 @@ still open only holds a decision back; it never makes one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -40,31 +41,30 @@ def decide(progress: Progress, policy: Policy, *, listening_since: float, now: f
     """The first rule that holds completes the series; otherwise, what it waits for.
 
     `listening_since` is when the receiver began to listen: while it was down nothing could arrive, so
-    that time is not quiet. Times are POSIX seconds; `quiet_s` and `cap_s` are compared with >=.
+    that time is not quiet. Times are POSIX seconds; a rule holds from its time on, that time included.
     """
-    for rule in RULES:
-        evidence = rule(progress, policy, listening_since, now)
-        if evidence is not None:
-            return Complete(evidence=evidence)
-    cap = progress.first_received_at + policy.cap_s
+    for holds_from, evidence in RULES:
+        if now >= holds_from(progress, policy, listening_since):
+            return Complete(evidence=f"{evidence(policy)}, {progress.instances} instances")
+    until = min(holds_from(progress, policy, listening_since) for holds_from, _evidence in RULES)
     if progress.open_associations:
-        return Wait(until=cap, reason=f"{progress.open_associations} associations that sent to it are open")
-    until = min(cap, max(progress.last_received_at, listening_since) + policy.quiet_s)
+        return Wait(until=until, reason=f"{progress.open_associations} associations that sent to it are open")
     return Wait(until=until, reason=f"{policy.quiet_s:g} s of quiet")
 
 
-def _quiet(progress: Progress, policy: Policy, listening_since: float, now: float) -> str | None:
-    silence_s = now - max(progress.last_received_at, listening_since)
-    if progress.open_associations or silence_s < policy.quiet_s:
-        return None
-    return f"quiet for {policy.quiet_s:g} s, no open association, {progress.instances} instances"
+def _quiet_from(progress: Progress, policy: Policy, listening_since: float) -> float:
+    if progress.open_associations:
+        return math.inf
+    return max(progress.last_received_at, listening_since) + policy.quiet_s
 
 
-def _capped(progress: Progress, policy: Policy, listening_since: float, now: float) -> str | None:
-    if now - progress.first_received_at < policy.cap_s or now - listening_since < policy.quiet_s:
-        return None
-    return f"cap of {policy.cap_s:g} s since the first instance, {progress.instances} instances"
+def _capped_from(progress: Progress, policy: Policy, listening_since: float) -> float:
+    """After a restart, senders that were cut off have as long as a quiet to come back."""
+    return max(progress.first_received_at + policy.cap_s, listening_since + policy.quiet_s)
 
 
-RULES: Final[tuple[Callable[[Progress, Policy, float, float], str | None], ...]] = (_quiet, _capped)
-"""In the order of their rank."""
+RULES: Final[tuple[tuple[Callable[[Progress, Policy, float], float], Callable[[Policy], str]], ...]] = (
+    (_quiet_from, lambda policy: f"quiet for {policy.quiet_s:g} s, no open association"),
+    (_capped_from, lambda policy: f"cap of {policy.cap_s:g} s since the first instance"),
+)
+"""From when a rule holds, and its words; in the order of their rank."""

@@ -80,7 +80,8 @@ def _show(folder: Path, address: str, pacs: SmallPacs) -> None:
 def _all_delivered(folder: Path) -> bool:
     command = _ctnode("queue", "list", "--json", "--config", str(folder / "config.yaml"))
     answer = subprocess.run(command, capture_output=True, check=True)
-    return json.loads(answer.stdout) == []
+    owed: list[object] = json.loads(answer.stdout)
+    return not owed
 
 
 def _ctnode(*arguments: str) -> list[str]:

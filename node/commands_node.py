@@ -24,7 +24,7 @@ from storage.workflows import Jobs
 app: Final = typer.Typer(no_args_is_help=True)
 queue_app: Final = typer.Typer(no_args_is_help=True)
 app.add_typer(queue_app, name="queue", help="Results that wait, and dead letters.")
-console: Final = Console()
+console: Final = Console(markup=False, highlight=False)  # what others wrote is no markup
 
 
 @app.command()
@@ -76,7 +76,8 @@ def queue_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fals
 @queue_app.command("retry")
 def queue_retry(
     what: Annotated[
-        str, typer.Argument(help="A delivery's number, a destination's name, a Series Instance UID, or 'dead'.")
+        str,
+        typer.Argument(help="A delivery's number, a destination's name, a Series Instance UID, or 'dead'."),
     ],
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -102,7 +103,7 @@ def queue_retry(
 @app.command()
 def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Print a structured report (SR) as text."""
-    console.print(sr_text(pydicom.dcmread(file)), markup=False, highlight=False, soft_wrap=True)
+    console.print(sr_text(pydicom.dcmread(file)), soft_wrap=True)
 
 
 def _is_meant(row: Delivery, what: str) -> bool:

@@ -13,19 +13,14 @@ from rich.table import Table
 
 from node import addresses
 from node.addresses import PeerAddress
-from node.config import Config, Node, load
+from node.config import Config, Node
 from node.echo import echo as send_echo
+from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
 from node.send import Found, Summary, find
 from node.send import send as send_objects
-from storage.errors import ConfigError
-
-DEFAULT_CONFIG: Final = Path("config.yaml")
 
 app = typer.Typer(help="Ask and feed other DICOM nodes.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", envvar="CTNODE_CONFIG", help="The configuration file.")
-]
 CallingOption = Annotated[
     str | None,
     typer.Option("--calling", help="Calling AE title. Default: node.ae_title, or CTNODE without a file."),
@@ -80,9 +75,13 @@ def send(
 
 
 @app.command(name="check-config")
-def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def check_config(
+    file: Annotated[Path | None, typer.Argument(help="The configuration file; or use --config.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
     """Check the configuration and say what it means. Nothing is started."""
-    loaded = _load(config)
+    config = file or config
+    loaded = load_or_exit(config)
     node = loaded.node
     _say(f"{config}: valid")
     _say(f"{node.ae_title} listens on {node.host} port {node.port}")
@@ -96,7 +95,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def _call(target: str, calling: str | None, path: Path) -> Call:
     """Whom a command means. The file is read only where something is needed from it."""
     direct = "@" in target
-    config = None if direct and path == DEFAULT_CONFIG and not path.exists() else _load(path)
+    config = None if direct and path == DEFAULT_CONFIG and not path.exists() else load_or_exit(path)
     try:
         called = PeerAddress.parse(target) if direct else _peer_address(target, config)
         own = config.node if config is not None else Node()
@@ -115,14 +114,6 @@ def _peer_address(name: str, config: Config | None) -> PeerAddress:
     if peer.address is None:
         raise ValueError(f"peer {name!r} cannot be called: it needs a port and, as first host, a machine")
     return peer.address
-
-
-def _load(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigError as error:
-        _say(str(error), error=True)
-        raise typer.Exit(1) from error
 
 
 def _say(text: str, *, error: bool = False) -> None:

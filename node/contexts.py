@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 UNCOMPRESSED: Final[tuple[UID, ...]] = (
     ExplicitVRLittleEndian,

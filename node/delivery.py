@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from node.config import Config, Peer
+from node.outgoing import Outgoing
 from node.retry import RetryPolicy, next_attempt
 from node.routing import destination, destinations
 from node.scu import Sent, store
 from node.store_status import Disposition
 from storage import deliveries, events, outcomes
 from storage.blobs import Blobs
-from storage.errors import PeerRefused, PeerUnavailable
+from storage.errors import PeerRefused, PeerUnavailable, Refused
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Delivery, Event
@@ -69,7 +70,7 @@ class Delivering:
         with self._ledger.reading() as connection:
             waiting = deliveries.waiting(connection, series_instance_uid, revision, name)
         due = self._clock() + DUE_SLACK_S
-        owed = [row for row in waiting if (row.next_attempt_at or 0.0) <= due]  # others have a job of their own
+        owed = [row for row in waiting if (row.next_attempt_at or 0.0) <= due]  # the rest has its own job
         peer = destination(self._config, name)
         if peer is None:
             self._bury(owed, f"{name} is no longer a destination in the configuration")
@@ -79,11 +80,13 @@ class Delivering:
     def _send(self, owed: Sequence[Delivery], peer: Peer) -> tuple[list[Delivery], str]:
         """Send, and settle each object as soon as its answer is seen. Returns what is left, and why."""
         assert peer.address is not None  # the configuration asks it of whoever gets results
-        left = {row.result.sop_instance_uid: row for row in owed}
-        paths = [self._blobs.absolute(row.result.path) for row in owed]
+        objects = self._readable(owed)
+        left = {str(each.sop_instance_uid): row for row, each in objects}
         why = ""
         try:
-            for sent in store(peer.address, paths, calling_ae=self._config.node.ae_title):
+            for sent in store(
+                peer.address, [each for _row, each in objects], calling_ae=self._config.node.ae_title
+            ):
                 reason = words(sent)
                 if sent.disposition.settled:
                     self._settle(left.pop(sent.sop_instance_uid), reason)
@@ -94,6 +97,16 @@ class Delivering:
         except (PeerUnavailable, PeerRefused) as error:
             why = str(error)
         return list(left.values()), why
+
+    def _readable(self, owed: Sequence[Delivery]) -> list[tuple[Delivery, Outgoing]]:
+        """The objects to send; one whose file is gone or damaged is a dead letter and holds up no other."""
+        objects = []
+        for row in owed:
+            try:
+                objects.append((row, Outgoing.of_file(self._blobs.absolute(row.result.path))))
+            except Refused as error:
+                self._bury([row], str(error))
+        return objects
 
     def _settle(self, row: Delivery, reason: str) -> None:
         with self._ledger.writing() as connection:
@@ -136,7 +149,7 @@ class Delivering:
             result.series_instance_uid,
             result.revision,
             first.destination,
-            key_suffix=f"{int(first.created_at * 1000)}/{first.attempts + 2}",
+            key_suffix=f"{first.id}/{first.attempts + 2}",  # a row's attempts only grow: never taken
             delay_s=at - now,
         )
         with self._ledger.writing() as connection:

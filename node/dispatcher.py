@@ -13,20 +13,24 @@ from typing import Final
 
 from node.assembly import Complete, Policy, decide
 from node.config import Config
-from node.delivery import Delivering
-from storage import arrivals, events, outcomes, retention
+from node.delivery import Delivering, delivery_job
+from storage import arrivals, deliveries, events, outcomes, retention
 from storage.blobs import Blobs
-from storage.errors import Unavailable
+from storage.errors import LedgerDown, Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
-from storage.records import Event, Progress
-from storage.states import SeriesState
+from storage.records import Delivery, Event, Progress
+from storage.states import DeliveryState, SeriesState
 from storage.workflows import Executor, Job, Jobs, Queue
 
 ASSEMBLY_S: Final = 0.25
 HEARTBEAT_S: Final = 10.0
 RECONCILE_S: Final = 10.0
+OVERDUE_S: Final = 900.0
+"""A delivery that is due for longer has lost its job, or waits behind others: another job does no harm."""
 RETENTION_S: Final = 3600.0
+LEDGER_WAIT_S: Final = 5.0
+"""How long a job waits for a database that is away."""
 DAY_S: Final = 86_400.0
 STOP_WAIT_S: Final = 20
 
@@ -55,13 +59,17 @@ class Dispatcher:
         delivering = Delivering(self._config, self._blobs, self._ledger, self._jobs, clock=self._clock)
         executor = Executor(self._ledger, role="dispatcher")
         executor.start(
-            {"route": (Queue.ROUTE, delivering.route), "deliver": (Queue.DELIVER, delivering.deliver)}
+            {
+                "route": (Queue.ROUTE, patient(delivering.route)),
+                "deliver": (Queue.DELIVER, patient(delivering.deliver)),
+            }
         )
         log().info("dispatcher runs", seconds=self._policy.quiet_s)
         paces: list[tuple[float, Callable[[], None]]] = [
             (ASSEMBLY_S, self.assemble),
             (HEARTBEAT_S, lambda: executor.beat(self._clock())),
             (RECONCILE_S, self.reconcile),
+            (OVERDUE_S, self.remind),
             (RETENTION_S, self.retire),
         ]
         _keep_pace(paces, stopping)
@@ -115,13 +123,29 @@ class Dispatcher:
             uid, revision = keys[key]
             with self._ledger.writing() as connection:
                 reason = f"the analysis ended: {how}"
-                outcomes.set_state(
+                if not outcomes.set_state(
                     connection, uid, revision=revision, state=SeriesState.FAILED, reason=reason
-                )
+                ):
+                    continue
                 events.tell(connection, Event(at=now, kind="analysis failed", subject=uid, detail=reason))
             log().error("analysis failed", series=uid, revision=revision, reason=how)
         for key in self._jobs.take_over(now):
             log().warning("job taken over", reason=key)
+
+    def remind(self) -> None:
+        """A delivery that is due but not tried gets another job: no bug in one attempt may end them all."""
+        now = self._clock()
+        with self._ledger.writing() as connection:
+            late = [row for row in deliveries.unsettled(connection) if _is_overdue(row, now)]
+            owed = {(row.result.series_instance_uid, row.result.revision, row.destination) for row in late}
+            for series_instance_uid, revision, destination in sorted(owed):
+                suffix = f"overdue/{int(now // OVERDUE_S)}"
+                job = delivery_job(series_instance_uid, revision, destination, key_suffix=suffix)
+                self._jobs.enqueue(connection, job)
+        for series_instance_uid, revision, destination in sorted(owed):
+            log().warning(
+                "delivery overdue", series=series_instance_uid, revision=revision, destination=destination
+            )
 
     def retire(self) -> None:
         """Age out what the administrator wants gone (`storage.retention_days`; 0 keeps it for ever)."""
@@ -143,6 +167,28 @@ def analysis(series_instance_uid: str, revision: int) -> Job:
         key=analysis_key(series_instance_uid, revision),
         arguments=(series_instance_uid, revision),
     )
+
+
+def patient(job: Callable[..., None]) -> Callable[..., None]:
+    """The job, which waits for a database that is away: failing would end it for good.
+
+    When the process is stopped meanwhile, the job counts as running and is taken up at the next start.
+    """
+
+    def run(*arguments: str | int) -> None:
+        while True:
+            try:
+                return job(*arguments)
+            except LedgerDown as error:
+                log().error("waiting", reason=str(error))
+                time.sleep(LEDGER_WAIT_S)
+
+    return run
+
+
+def _is_overdue(row: Delivery, now: float) -> bool:
+    due = row.next_attempt_at
+    return row.state is DeliveryState.WAITING and due is not None and due < now - OVERDUE_S
 
 
 def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,9 +13,10 @@ from sqlalchemy import Connection
 
 from node.identity import check_identity, ineligible, parse_header
 from node.part10 import file_head
+from node.turns import Turns
 from storage import arrivals, events
 from storage.blobs import BlobName, Blobs, Shelf
-from storage.errors import CtnodeError, Duplicate, Misfiled, OutOfSpace, Refused
+from storage.errors import Duplicate, Misfiled, OutOfSpace, Refused
 from storage.header import Header
 from storage.ledger import Ledger
 from storage.records import Event, Instance
@@ -58,7 +57,7 @@ class Intake:
         self._reserve_bytes = reserve_bytes
         self._clock = clock
         self._free_read_at, self._free_bytes = float("-inf"), 0
-        self._turns = _Turns()
+        self._turns = Turns()
 
     def check_space(self) -> None:
         """Raises OutOfSpace when the free space is below the reserve."""
@@ -93,10 +92,10 @@ class Intake:
         with self._ledger.reading() as connection:
             if _is_stored(connection, header, digest):
                 return Taken.IDENTICAL
-        self._add(self._put(received, header, digest, Shelf.INSTANCES, ineligible))
-        return Taken.NEW
+        instance = self._put(received, header, digest, Shelf.INSTANCES, ineligible)
+        return Taken.NEW if self._add(instance) else Taken.IDENTICAL
 
-    def _add(self, instance: Instance) -> None:
+    def _add(self, instance: Instance) -> bool:
         """The row, or no file either: no row, no Success, and the sender keeps it.
 
         When the commit itself fails, nobody knows whether the row stands: the file stays, and a restart
@@ -106,12 +105,13 @@ class Intake:
         try:
             with self._ledger.writing() as connection:
                 _is_stored(connection, instance.header, instance.digest)  # its series may be new since
-                arrivals.add_instance(connection, instance)
+                added = arrivals.add_instance(connection, instance)
                 committing = True
         except BaseException:
             if not committing:
                 self._blobs.remove(instance.path)
             raise
+        return added
 
     def _keep_aside(self, received: Received, header: Header, digest: str, error: Refused) -> None:
         instance = self._put(received, header, digest, Shelf.ASIDE, None)
@@ -180,28 +180,3 @@ def _head(received: Received) -> bytes:
         sending_ae=received.calling_ae,
         receiving_ae=received.called_ae,
     )
-
-
-class _Turns:
-    """One at a time for each SOP Instance UID: two associations may bring the same instance at once.
-
-    Without it, one that fails could remove the file that the other has just been acknowledged for.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken: dict[str, tuple[threading.Lock, int]] = {}  # UID -> its lock, and how many want it
-
-    @contextmanager
-    def of(self, uid: str) -> Iterator[None]:
-        with self._lock:
-            turn, wanted = self._taken.get(uid, (threading.Lock(), 0))
-            self._taken[uid] = turn, wanted + 1
-        try:
-            with turn:
-                yield
-        finally:
-            with self._lock:
-                turn, wanted = self._taken.pop(uid)
-                if wanted > 1:
-                    self._taken[uid] = turn, wanted - 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Final
 
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
@@ -32,7 +32,7 @@ def file_head(
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     meta.SendingApplicationEntityTitle = sending_ae
     meta.ReceivingApplicationEntityTitle = receiving_ae
-    head = BytesIO()
+    head = DicomBytesIO()
     write_file_meta_info(head, meta)
     return PREAMBLE + head.getvalue()
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from node.config import Config
 from node.dispatcher import Dispatcher
-from node.intake import Intake
+from node.intake import MEGABYTE, Intake
 from node.recovery import recover
 from node.scp import StorageScp
 from node.supervisor import Supervisor, children
@@ -53,8 +53,13 @@ def run_receiver(config: Config) -> None:
     stopping = until_told_to_stop()
     blobs, ledger = _storage(config)
     recovered = recover(blobs, ledger, time.time())
-    log().info("recovered", count=recovered.indexed, instances=recovered.damaged)
-    intake = Intake(blobs, ledger, reserve_bytes=config.storage.reserve_mb << 20)
+    log().info(
+        "recovered",
+        instances=recovered.indexed,
+        reason=f"{recovered.damaged} damaged files, {recovered.unfinished} unfinished files, "
+        f"{recovered.associations} lost associations",
+    )
+    intake = Intake(blobs, ledger, reserve_bytes=config.storage.reserve_mb * MEGABYTE)
     scp = StorageScp(config, intake, ledger)
     with ledger.writing() as connection:
         about = Event(at=time.time(), kind="receiver listens", subject=config.node.ae_title, detail="")

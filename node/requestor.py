@@ -23,6 +23,7 @@ from typing import Any, Final
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import build_context
 
 from node.addresses import PeerAddress
@@ -212,9 +213,9 @@ def _failure(
     if error is not None:
         cause = _CONNECTION_CAUSES.get(type(error), Cause.UNREACHABLE)
         return Failure(cause=cause, called=called, calling_ae=calling_ae, detail=error.strerror or str(error))
-    answer = association.acceptor.primitive
+    answer = _answer(association)
     rejection = None
-    if association.is_rejected:
+    if answer is not None and answer.result:
         cause = Cause.REJECTED
         rejection = Rejection(result=answer.result, source=answer.result_source, reason=answer.diagnostic)
     elif answer is not None:
@@ -225,6 +226,18 @@ def _failure(
     return Failure(
         cause=cause, called=called, calling_ae=calling_ae, own_address=own_address, rejection=rejection
     )
+
+
+def _answer(association: Any) -> Any:
+    """The A-ASSOCIATE response, or None.
+
+    pynetdicom looks whether the connection is open before it looks for the response: a peer that rejects
+    at once and hangs up is taken for unreachable, and its rejection is left in the queue.
+    """
+    if association.acceptor.primitive is not None:
+        return association.acceptor.primitive
+    waiting = iter(lambda: association.dul.receive_pdu(wait=False), None)
+    return next((primitive for primitive in waiting if isinstance(primitive, A_ASSOCIATE)), None)
 
 
 def _refusals(association: Any) -> dict[Syntax, int]:

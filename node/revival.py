@@ -16,14 +16,10 @@ from storage.workflows import Jobs
 def retry_deliveries(connection: Connection, jobs: Jobs, rows: Sequence[Delivery], now: float) -> None:
     """Try deliveries again now; their days of patience begin anew."""
     deliveries.revive(connection, [row.id for row in rows], now)
-    groups = {
-        (row.result.series_instance_uid, row.result.revision, row.destination) for row in rows
-    }
+    groups = {(row.result.series_instance_uid, row.result.revision, row.destination) for row in rows}
     for series_instance_uid, revision, destination in sorted(groups):
         suffix = f"asked/{int(now * 1000)}"
-        jobs.enqueue(
-            connection, delivery_job(series_instance_uid, revision, destination, key_suffix=suffix)
-        )
+        jobs.enqueue(connection, delivery_job(series_instance_uid, revision, destination, key_suffix=suffix))
 
 
 def retry_series(connection: Connection, jobs: Jobs, series_instance_uid: str, now: float) -> int | None:

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from node.config import Config
 from node.contexts import accepted_contexts
 from node.intake import Intake, Received
+from node.names import Names
 from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.peers import Admission, Admitted, admit
 from node.rejections import Rejections
@@ -27,6 +29,7 @@ from storage.records import Association
 from storage.states import Ending
 
 MAXIMUM_PDU_BYTES: Final = 131_072  # 128 KiB: a third faster than pynetdicom's 16 KiB
+DRAIN_POLL_S: Final = 0.05
 UNLIMITED: Final = 1_000_000  # pynetdicom's own limit is not used: `_admission` counts
 
 
@@ -40,10 +43,11 @@ class StorageScp:
         self._intake = intake
         self._ledger = ledger
         self._clock = clock
+        self._names = Names(config)
         self._rejections = Rejections(ledger)
         self._draining = False
         self._lock = threading.Lock()
-        self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier
+        self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier; counted from admission on
         self._ae = self._application_entity()
         self._server: ThreadedAssociationServer | None = None
 
@@ -62,26 +66,25 @@ class StorageScp:
         node = self._config.node
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_RELEASED, self._on_ended, [Ending.RELEASED]),
-            (evt.EVT_ABORTED, self._on_ended, [Ending.ABORTED]),
-            (evt.EVT_CONN_CLOSE, self._on_ended, [Ending.ABORTED]),
+            (evt.EVT_ACSE_RECV, self._on_primitive),
+            (evt.EVT_ABORTED, self._on_lost),
+            (evt.EVT_CONN_CLOSE, self._on_lost),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
         ]
         self._server = self._ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
 
     def drain(self, wait_s: float) -> None:
-        """Take no new association, let those that are open end, then stop listening."""
+        """Take no new association, let those that are open end, abort what is left, stop listening."""
         self._draining = True
         deadline = time.monotonic() + wait_s
         while self._open and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self._server is not None:
-            self._server.shutdown()
+            time.sleep(DRAIN_POLL_S)
+        self._ae.shutdown()
 
     def _on_requested(self, event: evt.Event) -> None:
         """Admit or reject, before anything else is negotiated (PS3.8 9.3.4)."""
-        request = event.assoc.requestor.primitive
+        request: Any = event.assoc.requestor.primitive
         association = Association(
             id=str(uuid.uuid4()),
             calling_ae=request.calling_ae_title.strip(),
@@ -89,27 +92,41 @@ class StorageScp:
             address=event.assoc.requestor.address or "",
             opened_at=self._clock(),
         )
-        admitted = self._admission(association)
-        if admitted.admission is Admission.ADMITTED:
-            admitted = self._record(event.assoc, association)
+        try:
+            admitted = self._admission(event.assoc, association)
+        except Exception:  # noqa: BLE001 - the edge of a process: pynetdicom would let the caller in
+            log().exception("association failed", association=association.id)
+            admitted = Admitted(admission=Admission.CONGESTED, reason="an error of ours: see the log")
         if admitted.admission is not Admission.ADMITTED:
+            with self._lock:
+                self._open.pop(event.assoc, None)
             self._reject(event, association, admitted)
 
-    def _admission(self, association: Association) -> Admitted:
+    def _admission(self, key: Any, association: Association) -> Admitted:
         admitted = admit(
             calling_ae=association.calling_ae,
             called_ae=association.called_ae,
             address=association.address,
             config=self._config,
+            names=self._names.table(),
         )
         if admitted.admission is not Admission.ADMITTED:
             return admitted
-        limit = self._config.node.max_associations
-        if len(self._open) >= limit:
-            return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=f"{limit} associations are open")
         if self._draining:
             return Admitted(admission=Admission.CONGESTED, reason="the node is stopping")
-        return admitted
+        self._bury_the_dead()
+        limit = self._config.node.max_associations
+        if not self._take_place(key, association.id, limit):
+            reason = f"{limit} associations are open"
+            return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=reason)
+        return self._record(key, association)
+
+    def _take_place(self, key: Any, id: str, limit: int) -> bool:
+        with self._lock:
+            if len(self._open) >= limit:
+                return False
+            self._open[key] = id
+            return True
 
     def _record(self, key: Any, association: Association) -> Admitted:
         """The association's row must stand before an instance can refer to it."""
@@ -120,21 +137,38 @@ class StorageScp:
         except Unavailable as error:
             return Admitted(admission=Admission.CONGESTED, reason=str(error))
         with self._lock:
-            self._open[key] = association.id
+            gone = key not in self._open
+        if gone:  # the peer hung up before the row stood: its end was told to nobody
+            self._close(association.id, Ending.ABORTED)
         return Admitted(admission=Admission.ADMITTED, reason="")
 
     def _reject(self, event: evt.Event, association: Association, admitted: Admitted) -> None:
         rejection = REJECTIONS[admitted.admission]
         event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
-        event.assoc.kill()
         self._rejections.tell(association, admitted, now=self._clock())
+        event.assoc.kill()  # returns when the peer has hung up
 
-    def _on_ended(self, event: evt.Event, ending: Ending) -> None:
+    def _on_primitive(self, event: evt.Event) -> None:
+        """A request for release, before it is confirmed: the peer may then hang up at once."""
+        if isinstance(getattr(event, "primitive", None), A_RELEASE):
+            self._end(event.assoc, Ending.RELEASED)
+
+    def _on_lost(self, event: evt.Event) -> None:
+        self._end(event.assoc, Ending.ABORTED)
+
+    def _bury_the_dead(self) -> None:
+        """An association whose thread died without an event must not keep its place for ever."""
+        for association in [a for a in list(self._open) if not a.is_alive()]:
+            self._end(association, Ending.ABORTED)
+
+    def _end(self, key: Any, ending: Ending) -> None:
         """The first of release, abort and connection loss that is seen ends the association."""
         with self._lock:
-            id = self._open.pop(event.assoc, None)
-        if id is None:
-            return
+            id = self._open.pop(key, None)
+        if id is not None:
+            self._close(id, ending)
+
+    def _close(self, id: str, ending: Ending) -> None:
         try:
             with self._ledger.writing() as connection:
                 arrivals.close_association(connection, id, ending, self._clock())
@@ -146,7 +180,8 @@ class StorageScp:
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         """One instance: its status is Success only when `Intake.accept` has returned."""
-        request, assoc = event.request, event.assoc
+        request: Any = event.request
+        assoc = event.assoc
         association_id = self._open.get(assoc)
         if association_id is None:  # the connection went while the data set was handed over
             return PROCESSING_FAILURE
@@ -163,8 +198,7 @@ class StorageScp:
             self._intake.accept(received)
         except CtnodeError as error:
             return self._refuse(received, error)
-        except Exception:
-            # The edge of a process: pynetdicom would answer C211, which blames the data.
+        except Exception:  # noqa: BLE001 - the edge of a process: pynetdicom would blame the data (C211)
             log().exception("instance failed", instance=received.sop_instance_uid)
             return PROCESSING_FAILURE
         return SUCCESS

@@ -45,9 +45,9 @@ def _image(item: Dataset) -> str:
     return str(reference.ReferencedSOPInstanceUID) + (f" frame {frames}" if frames else "")
 
 
-def _point(item: Dataset) -> str:
+def _graphic(item: Dataset, unit: str) -> str:
     numbers = ", ".join(f"{float(n):.1f}" for n in item.GraphicData)
-    return f"{item.GraphicType} ({numbers}) mm"
+    return f"{item.GraphicType} ({numbers}) {unit}"
 
 
 def _nothing(_item: Dataset) -> str:
@@ -65,7 +65,7 @@ _VALUES: Final[dict[str, Callable[[Dataset], str]]] = {
     "TIME": lambda item: str(item.Time),
     "IMAGE": _image,
     "COMPOSITE": _image,
-    "SCOORD": _point,
-    "SCOORD3D": _point,
+    "SCOORD": lambda item: _graphic(item, "pixels"),
+    "SCOORD3D": lambda item: _graphic(item, "mm"),
 }
 """How the value of each value type is shown (PS3.3 Table C.17.3-7)."""

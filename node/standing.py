@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ class SeriesStanding:
     """One series in full."""
 
     series: Series
-    volumes: tuple[VolumeRow, ...]  # of its last revision that was analysed
+    volumes: tuple[VolumeRow, ...]  # of its present revision; none until that is analysed
     deliveries: tuple[Delivery, ...]
     events: tuple[Event, ...]
 
@@ -117,5 +116,3 @@ def _series_line(series: Series) -> dict[str, Any]:
         "modality": series.modality,
         "reason": series.reason,
     }
-
-

@@ -17,7 +17,7 @@ from storage.process import SUPERVISED
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
 STEADY_S: Final = 60.0
-"""A process that ran this long is restarted at once when it dies."""
+"""A process that ran this long waits for its restart no longer than one that never died."""
 STOP_S: Final = 30.0
 """How long a process may take to stop before it is killed."""
 POLL_S: Final = 0.1
@@ -75,11 +75,14 @@ class Supervisor:
         log().info("process started", role=child.role, pid=child.process.pid)
 
     def _bury(self, child: Child, code: int, now: float) -> None:
-        steady = now - child.started_at >= STEADY_S
-        child.wait_s = RESTART_FIRST_S if steady else min(child.wait_s * 2, RESTART_MAX_S)
-        child.restart_at = now + child.wait_s
+        if now - child.started_at >= STEADY_S:
+            child.wait_s = RESTART_FIRST_S
+        wait_s, child.wait_s = child.wait_s, min(child.wait_s * 2, RESTART_MAX_S)
+        child.restart_at = now + wait_s
+        if child.process is not None and child.process.stdin is not None:
+            child.process.stdin.close()
         child.process = None
-        log().error("process died", role=child.role, exit_code=code, seconds=child.wait_s)
+        log().error("process died", role=child.role, exit_code=code, seconds=wait_s)
 
     def _stop(self, child: Child) -> None:
         process = child.process

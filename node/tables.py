@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from node.standing import SeriesStanding, Standing
@@ -24,6 +24,11 @@ STYLES: Final[dict[str, str]] = {
     DeliveryState.DEAD: "bold red",
 }
 AGES: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def _whole(header: str) -> Column:
+    """A column in which a long word is broken, not cut: it may be an address."""
+    return Column(header, overflow="fold")
 
 
 def age(seconds: float) -> str:
@@ -45,7 +50,7 @@ def standing_table(standing: Standing, now: float) -> RenderableType:
 
 
 def _series(standing: Standing, now: float) -> Table:
-    table = Table("age", "series", "inst", "rev", "state", box=None, pad_edge=False)
+    table = Table("age", "series", "inst", "rev", _whole("state"), box=None, pad_edge=False)
     for series in standing.series:
         state = Text(series.state, style=STYLES[series.state])
         if series.reason:
@@ -68,7 +73,7 @@ def _destinations(standing: Standing) -> Table:
             for (name, state), count in sorted(standing.deliveries.items())
             if name == destination
         ]
-        table.add_row(destination, ", ".join(counts))
+        table.add_row(Text(destination), ", ".join(counts))
     return table
 
 
@@ -83,12 +88,12 @@ def series_table(standing: SeriesStanding) -> RenderableType:
         ("evidence", series.evidence or "-"),
         ("reason", series.reason or "-"),
     ):
-        head.add_row(name, value)
+        head.add_row(name, Text(value))
     return Group(head, _volumes(standing), _deliveries(standing.deliveries))
 
 
 def _volumes(standing: SeriesStanding) -> Table:
-    table = Table("volume", "slices", "axis", "body part", "T12 mm", "L3 mm", "reason", box=None)
+    table = Table("volume", "slices", "axis", "body part", "T12 mm", "L3 mm", _whole("reason"), box=None)
     for volume in standing.volumes:
         report = volume.report
         table.add_row(
@@ -98,7 +103,7 @@ def _volumes(standing: SeriesStanding) -> Table:
             _value(report, "body_part"),
             _level(report, "T12"),
             _level(report, "L3"),
-            volume.reason or "",
+            Text(volume.reason or ""),
         )
     return table
 
@@ -111,15 +116,21 @@ def _value(report: dict[str, object], key: str) -> str:
 def _level(report: dict[str, object], name: str) -> str:
     levels = report.get("levels")
     level = levels.get(name, {}) if isinstance(levels, dict) else {}
-    return f"{level['z_mm']:.0f}" if level.get("found") else str(level.get("state", ""))
+    z_mm = level.get("z_mm")
+    return f"{z_mm:.0f}" if level.get("found") and z_mm is not None else str(level.get("state", ""))
 
 
 def _deliveries(rows: Sequence[Delivery]) -> Table:
-    table = Table("nr", "kind", "destination", "state", "tried", "last error", box=None)
+    table = Table("nr", "kind", _whole("destination"), "state", "tried", _whole("last error"), box=None)
     for row in rows:
         state = Text(row.state, style=STYLES[row.state])
         table.add_row(
-            str(row.id), row.result.kind, row.destination, state, str(row.attempts), row.last_error or ""
+            str(row.id),
+            row.result.kind,
+            row.destination,
+            state,
+            str(row.attempts),
+            Text(row.last_error or ""),
         )
     return table
 
@@ -128,7 +139,8 @@ def queue_table(rows: Sequence[Delivery], now: float) -> RenderableType:
     """What has not arrived."""
     if not rows:
         return "nothing waits"
-    table = Table("nr", "kind", "destination", "state", "age", "tried", "next", "last error", box=None)
+    columns = ("nr", "kind", _whole("destination"), "state", "age", "tried", "next", _whole("last error"))
+    table = Table(*columns, box=None)
     for row in rows:
         due = "" if row.next_attempt_at is None else f"in {age(max(0.0, row.next_attempt_at - now))}"
         table.add_row(
@@ -139,6 +151,6 @@ def queue_table(rows: Sequence[Delivery], now: float) -> RenderableType:
             age(now - row.created_at),
             str(row.attempts),
             due,
-            row.last_error or "",
+            Text(row.last_error or ""),
         )
     return table
