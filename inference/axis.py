@@ -1,0 +1,67 @@
+"""The plane of the slices: what the orientation says, and how far the pixels bear it out."""
+
+from __future__ import annotations
+
+from math import cos, radians
+from typing import Final
+
+import numpy as np
+
+from inference.curve import Curve
+from inference.findings import Axis, AxisFinding
+from inference.volume import Geometry
+
+PLANE_TOLERANCE_DEG: Final = 20.0
+"""A plane this near to an anatomical one is called by its name."""
+
+GANTRY_TOLERANCE_DEG: Final = 30.0
+"""A tilted gantry is still axial up to here: no CT gantry tilts farther."""
+
+TILTED_DEG: Final = 1.0
+"""Stacked at more than this to the normal, the slices come from a tilted gantry."""
+
+HEADER_ALONE: Final = 0.7
+"""Confidence where the pixels are too few to bear the header out: a judgement, not a measurement."""
+
+AGREED: Final = 0.99
+"""Confidence where the score curve rises along the axis as the header says it must: likewise."""
+
+CONTRADICTED: Final = 0.4
+"""Confidence where the curve was long enough to judge and makes no sense: likewise."""
+
+_PLANES: Final = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
+"""By the patient axis (x, y, z) along which the normal runs."""
+
+
+def from_geometry(geometry: Geometry) -> Axis:
+    """The plane by Image Orientation (Patient) (PS3.3 C.7.6.2.1.1).
+
+    Args:
+        geometry: of the volume.
+    """
+    along = np.abs(np.asarray(geometry.normal))
+    dominant = int(along.argmax())
+    if along[dominant] >= cos(radians(PLANE_TOLERANCE_DEG)):
+        return _PLANES[dominant]
+    tilted = abs(geometry.tilt_deg) > TILTED_DEG
+    if tilted and along[2] >= cos(radians(GANTRY_TOLERANCE_DEG)):
+        return Axis.AXIAL
+    return Axis.OBLIQUE
+
+
+def finding(header: Axis, curve: Curve | None) -> AxisFinding:
+    """The axis as it is reported: the header's, as sure as the pixels make it.
+
+    Args:
+        header: of `from_geometry`.
+        curve: scores along the patient's z of axial slices, the volume's own or its reformat; None where
+            none could be made.
+    """
+    if curve is None or curve.slope_per_mm is None:
+        confidence = HEADER_ALONE
+    elif curve.credible:
+        confidence = AGREED
+    else:
+        # a thin slab made axial is often illegible: that says nothing against the header
+        confidence = CONTRADICTED if header is Axis.AXIAL else HEADER_ALONE
+    return AxisFinding(value=header, confidence=confidence, from_header=header)

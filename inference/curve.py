@@ -1,0 +1,267 @@
+"""The score curve of a volume: smoothed, judged, and cut into body regions.
+
+Pure: what a network said of each slice goes in, what it means comes out. Height is the patient's z in mm,
+never the slice's number, so uneven spacing and a flipped stack change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+SMOOTHING_MM: Final = 10.0
+"""Sigma of the Gaussian along z (Schuhegger 2021)."""
+
+SLOPE_PER_MM: Final = 0.118
+"""Score units a mm of an adult, in BodyPartRegression's public model."""
+
+SLOPE_TOLERANCE: Final = 0.28
+"""The spacing fits anatomy while |1 - |slope| / SLOPE_PER_MM| is at most this (BodyPartRegression)."""
+
+JUDGED_EXTENT_MM: Final = 80.0
+"""A shorter field of view says too little of the slope."""
+
+JUDGED_SLICES: Final = 8
+"""Fewer slices say too little of the slope."""
+
+RANK_CORRELATION: Final = 0.8
+"""Below this, scores do not follow the height."""
+
+SCATTER_UNITS: Final = 6.0
+"""Median distance of raw scores from the smoothed curve that a body does not exceed."""
+
+DOUBTFUL_SD: Final = 12.0
+"""Median sd of the slices, score units (100 mm), above which the network has no idea."""
+
+GAP_FACTOR: Final = 2.5
+"""A step of this many median steps is a gap."""
+
+
+FALL_UNITS: Final = 8.0
+"""A smoothed curve that falls by more than this (68 mm) on its way to the head is not a body's."""
+
+HEAD_SCORE: Final = 94.0
+"""Above this, under the eyes' end, only the rest of the head can follow."""
+
+VERTEX_SCORE: Final = 107.756
+"""The head's end in BodyPartRegression's table."""
+
+TAIL_MM: Final = 160.0
+"""From the orbits to the vertex, and some air: no more than this is taken for the rest of the head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How wrong the scores of unseen patients were; measured on validation patients, see the model's card."""
+
+    offset_sd: float  # sd of the smoothed curve's error at a landmark, score units
+    sd_scale: float  # what the network's own sd is to be multiplied by
+    level_half_width_mm: float  # half of the interval that held the level
+    level_coverage: float  # probability that it does, 0..1
+    gap_sd_mm: float  # sd of the error of the distance T12 to L3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The scores of a volume in increasing z."""
+
+    z_mm: Numbers  # (k,), increasing
+    index: NDArray[np.int64]  # (k,), number of each slice in the caller's order
+    raw: Numbers  # (k,), the network's answer
+    score: Numbers  # (k,), smoothed
+    slope_per_mm: float | None  # robust; None where the field is too short to judge
+    correlation: float  # rank correlation of raw score and z; 0 for fewer than 3 slices
+    credible: bool  # whether regions and levels may be read from it
+    warnings: tuple[str, ...]  # named reasons for doubt
+
+
+def fit(z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration) -> Curve:
+    """Smooth and judge the scores of a volume's slices.
+
+    Args:
+        z_mm: (k,), the patient's z of each slice, in any order.
+        raw: (k,), their scores.
+        sd: (k,), the network's own sd of them, score units.
+        calibration: of the network.
+
+    Returns:
+        The curve, in increasing z.
+
+    Raises:
+        ValueError: the arrays differ in length, are empty, or hold something that is not finite.
+    """
+    _check(z_mm, raw, sd)
+    index = np.argsort(z_mm, kind="stable")
+    z, scores = z_mm[index].astype(float), raw[index].astype(float)
+    score, end = cleaned(z, scores)
+    body, body_scores = z[:end], scores[:end]
+    long_enough = bool(body[-1] - body[0] >= JUDGED_EXTENT_MM and end >= JUDGED_SLICES)
+    slope = theil_sen(body, body_scores) if long_enough else None
+    correlation = rank_correlation(body, body_scores) if end >= 3 else 0.0
+    doubts = (*_order_doubts(slope, correlation), *_spacing_doubts(body, slope, calibration))
+    doubts += (*_fall_doubts(body, score[:end]),) if long_enough else ()
+    doubts += _scatter_doubts(body_scores - score[:end], sd[index][:end] * calibration.sd_scale)
+    notes = () if long_enough else (f"{_short(body)}: slope not judged",)
+    return Curve(
+        z_mm=z,
+        index=index,
+        raw=scores,
+        score=score,
+        slope_per_mm=slope,
+        correlation=correlation,
+        credible=not doubts,
+        warnings=(*doubts, *_gaps(z), *_tail_note(z, end), *notes),
+    )
+
+
+def _check(z_mm: Numbers, raw: Numbers, sd: Numbers) -> None:
+    if not len(z_mm) == len(raw) == len(sd) or not len(z_mm):
+        raise ValueError(f"one z, score and sd a slice: {len(z_mm)}, {len(raw)}, {len(sd)} given")
+    if not all(np.isfinite(v).all() for v in (z_mm, raw, sd)):
+        raise ValueError("z, score and sd must be finite")
+
+
+def cleaned(z_mm: Numbers, raw: Numbers) -> tuple[Numbers, int]:
+    """The smoothed scores, the crown of the head carried on from the eyes.
+
+    A crown is a ring of bone, as a thigh is, and raised arms lie beside it: where the score has reached the
+    eyes and then falls, the slices above are the rest of the head, at the usual slope up to the vertex.
+
+    Args:
+        z_mm: (k,), increasing.
+        raw: (k,), scores.
+
+    Returns:
+        The scores (k,), and how many slices from below were read from the network.
+    """
+    end = _crest(z_mm, smoothed(z_mm, raw)) + 1
+    score = smoothed(z_mm[:end], raw[:end])
+    beyond = score[-1] + SLOPE_PER_MM * (z_mm[end:] - z_mm[end - 1])
+    return np.concatenate([score, np.minimum(beyond, max(VERTEX_SCORE, score[-1]))]), end
+
+
+def _crest(z_mm: Numbers, score: Numbers) -> int:
+    """The slice from which on a head's scores fall; the last slice where they do not."""
+    top = int(score.argmax())
+    tail_mm = z_mm[-1] - z_mm[top]
+    is_head = score[top] >= HEAD_SCORE and tail_mm <= min(TAIL_MM, (z_mm[-1] - z_mm[0]) / 2)
+    return top if is_head else len(z_mm) - 1
+
+
+def smoothed(z_mm: Numbers, raw: Numbers) -> Numbers:
+    """Local straight lines under a Gaussian of SMOOTHING_MM: unbiased at the ends and for uneven spacing.
+
+    Args:
+        z_mm: (k,), increasing.
+        raw: (k,), scores.
+
+    Returns:
+        (k,), the smoothed scores; a straight line comes back as it is.
+    """
+    if len(z_mm) < 2 or z_mm[-1] == z_mm[0]:
+        return np.full(len(raw), np.mean(raw))
+    cell = np.maximum(np.gradient(z_mm), 1e-6)  # a slice speaks for the height that it stands for
+    offset = z_mm[None, :] - z_mm[:, None]
+    weight = np.exp(-0.5 * (offset / SMOOTHING_MM) ** 2) * cell[None, :]
+    weight /= weight.sum(axis=1, keepdims=True)
+    mean_z, mean_raw = (weight * offset).sum(axis=1), weight @ raw
+    centred = offset - mean_z[:, None]
+    spread = (weight * centred**2).sum(axis=1)
+    slope = (weight * centred * raw[None, :]).sum(axis=1) / np.where(spread > 0, spread, 1)
+    return np.asarray(mean_raw - slope * mean_z)
+
+
+def theil_sen(z_mm: Numbers, raw: Numbers) -> float:
+    """The median slope over all pairs of slices at different heights, score units a mm (Sen 1968).
+
+    Args:
+        z_mm: (k,), increasing, not all equal.
+        raw: (k,), scores.
+    """
+    rise = raw[None, :] - raw[:, None]
+    run = z_mm[None, :] - z_mm[:, None]
+    apart = run > 0
+    return float(np.median(rise[apart] / run[apart]))
+
+
+def rank_correlation(a: Numbers, b: Numbers) -> float:
+    """Spearman's correlation of two (k,) arrays, ties at their mean rank; 0 where one is constant."""
+    first, second = _ranks(a), _ranks(b)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: Numbers) -> Numbers:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[inverse])
+
+
+def _order_doubts(slope: float | None, correlation: float) -> tuple[str, ...]:
+    if slope is None:
+        return ()
+    if correlation <= -RANK_CORRELATION:
+        return (f"reversed order: score falls towards the head ({slope:.3f} units/mm)",)
+    if correlation < RANK_CORRELATION:
+        return (f"scores do not follow the height: rank correlation {correlation:.2f}",)
+    return ()
+
+
+def _spacing_doubts(z_mm: Numbers, slope: float | None, calibration: Calibration) -> tuple[str, ...]:
+    """BodyPartRegression's rule, with room for what the network's own error explains over a short field."""
+    if slope is None:
+        return ()
+    by_error = 2 * np.sqrt(2) * calibration.offset_sd / (SLOPE_PER_MM * (z_mm[-1] - z_mm[0]))
+    ratio = abs(slope) / SLOPE_PER_MM
+    if abs(1 - ratio) <= SLOPE_TOLERANCE + by_error:
+        return ()
+    step = float(np.median(np.diff(z_mm)))
+    return (
+        f"spacing does not fit anatomy: {abs(slope):.3f} units/mm, {SLOPE_PER_MM} expected;"
+        f" slices {step:.2f} mm apart look {step * ratio:.2f} mm apart",
+    )
+
+
+def _fall_doubts(z_mm: Numbers, score: Numbers) -> tuple[str, ...]:
+    highest = np.maximum.accumulate(score)
+    worst = int((highest - score).argmax())
+    fall = float(highest[worst] - score[worst])
+    if fall <= FALL_UNITS or score[-1] <= score[0]:
+        return ()  # a curve that falls all the way is reversed, which is another doubt
+    crest = int(score[: worst + 1].argmax())
+    return (f"score falls by {fall:.0f} units from z {z_mm[crest]:.0f} to {z_mm[worst]:.0f}",)
+
+
+def _scatter_doubts(residual: Numbers, sd: Numbers) -> tuple[str, ...]:
+    doubts = []
+    if (scatter := float(np.median(np.abs(residual)))) > SCATTER_UNITS:
+        doubts.append(f"scores scatter: {scatter:.1f} units about the smoothed curve")
+    if (typical := float(np.median(sd))) > DOUBTFUL_SD:
+        doubts.append(f"scores are doubtful: median sd {typical:.1f} units")
+    return tuple(doubts)
+
+
+def _gaps(z_mm: Numbers) -> tuple[str, ...]:
+    step = np.diff(z_mm)
+    if len(step) < 2:
+        return ()
+    wide = np.flatnonzero(step > GAP_FACTOR * np.median(step))
+    return tuple(f"gap: {step[i]:.1f} mm between z {z_mm[i]:.1f} and {z_mm[i + 1]:.1f}" for i in wide)
+
+
+def _tail_note(z_mm: Numbers, end: int) -> tuple[str, ...]:
+    if end == len(z_mm):
+        return ()
+    return (f"above z {z_mm[end - 1]:.0f} the scores are carried on to the vertex, not read",)
+
+
+def _short(z_mm: Numbers) -> str:
+    if len(z_mm) < JUDGED_SLICES:
+        return f"too few slices ({len(z_mm)})"
+    return f"range {z_mm[-1] - z_mm[0]:.0f} mm < {JUDGED_EXTENT_MM:.0f} mm"

@@ -1,0 +1,1 @@
+"""Training of the product's networks, reproducible from a data folder."""
