@@ -1,0 +1,350 @@
+"""Completion and its job commit together; what got stuck is found. A real ledger, the clock by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import MRImageStorage
+
+from node import dispatcher
+from node.config import Assembly, Config, Delivery, Peer, Storage
+from node.dispatcher import Dispatcher, analysis, analysis_key, patient
+from node.intake import Intake
+from storage import deliveries, events, outcomes, workflows
+from storage.errors import LedgerDown, Refused
+from storage.records import Event
+from storage.states import DeliveryState, SeriesState
+from storage.workflows import Job, Queue
+from tests.node import results
+from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.results import analysed, job_statuses, rows, states, workflow_ledger
+from tests.node.scu_peers import Store as Pacs
+from tests.node.scu_peers import scp
+from tests.waiting import eventually
+
+workflow_template = results.workflow_template
+CONFIG = Config(assembly=Assembly(quiet_s=8, cap_s=60))
+
+
+class Node:
+    """A dispatcher that is called by hand, on a clock that is moved by hand."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.now = 0.0
+        self.dispatcher = Dispatcher(CONFIG, store.blobs, store.ledger, clock=lambda: self.now)
+        self.intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: self.now)
+
+    def take(self, number: int, *, at: float, association: str = "a1", **attributes: object) -> None:
+        self.now = at
+        each = ct(number, **attributes)  # type: ignore[arg-type]
+        self.intake.accept(received(each, association_id=association))
+
+    def assemble(self, at: float) -> tuple[SeriesState, int]:
+        self.now = at
+        self.dispatcher.assemble()
+        series = self.store.series()
+        return series.state, series.revision
+
+    def jobs(self) -> list[str]:
+        return sorted(job_statuses(self.store))
+
+
+@pytest.fixture
+def node(tmp_path: Path, workflow_template: Path) -> Iterator[Node]:
+    with workflow_ledger(workflow_template, tmp_path) as store:
+        each = Node(store)
+        yield each
+        each.dispatcher._jobs.close()
+
+
+def test_a_series_is_complete_and_its_job_is_owed(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.take(2, at=105)
+    assert node.assemble(113) == (SeriesState.RECEIVING, 0)  # the association is open
+    node.store.close_association("a1", 106)
+    assert node.assemble(112.9) == (SeriesState.RECEIVING, 0)
+    assert node.jobs() == []
+    assert node.assemble(113) == (SeriesState.QUEUED, 1)
+    series = node.store.series()
+    assert series.evidence == "quiet for 8 s, no open association, 2 instances"
+    assert (series.completed_at, series.instances) == (113, 2)
+    assert node.jobs() == [f"analyse/{SERIES}/1"]
+    (job,) = job_statuses(node.store).values()
+    assert (job.name, job.queue_name, job.status) == ("analyse", Queue.INFER, "ENQUEUED")
+    assert node.assemble(500) == (SeriesState.QUEUED, 1)
+    assert len(node.jobs()) == 1
+
+
+def test_a_late_instance_is_a_new_revision(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    assert node.assemble(108) == (SeriesState.QUEUED, 1)
+    node.take(1, at=150)  # the same again is none
+    assert node.assemble(150) == (SeriesState.QUEUED, 1)
+    node.take(2, at=200)
+    assert node.assemble(207.9) == (SeriesState.RECEIVING, 1)
+    assert node.assemble(208) == (SeriesState.QUEUED, 2)
+    assert node.jobs() == [f"analyse/{SERIES}/1", f"analyse/{SERIES}/2"]
+
+
+def test_what_is_not_eligible_says_why_and_is_never_analysed(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100, SOPClassUID=MRImageStorage)
+    node.store.close_association("a1", 101)
+    assert node.assemble(108) == (SeriesState.NOT_ELIGIBLE, 1)
+    assert node.store.series().reason == "not CT image data: MR Image Storage (1 instances)"
+    assert node.jobs() == []
+    node.take(2, at=200)  # a CT image after all
+    assert node.assemble(208) == (SeriesState.QUEUED, 2)
+    assert node.jobs() == [f"analyse/{SERIES}/2"]
+
+
+def test_the_time_in_which_the_receiver_was_down_is_no_quiet(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    with node.store.ledger.writing() as connection:
+        events.tell(connection, Event(at=150, kind="receiver listens", subject="CTNODE", detail=""))
+    assert node.assemble(157.9) == (SeriesState.RECEIVING, 0)
+    assert node.assemble(158) == (SeriesState.QUEUED, 1)
+
+
+def test_a_dispatcher_that_starts_gives_a_quiet_first(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    node.now = 1000
+    started = Dispatcher(CONFIG, node.store.blobs, node.store.ledger, clock=lambda: node.now)
+    started.assemble()
+    assert node.store.series().state is SeriesState.RECEIVING
+    node.now = 1008
+    started.assemble()
+    assert node.store.series().state is SeriesState.QUEUED
+    started._jobs.close()
+
+
+def test_the_state_and_the_job_commit_together(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    with monkeypatch.context() as patch:
+        patch.setattr(node.dispatcher._jobs, "enqueue", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            node.assemble(108)
+    assert node.store.series().state is SeriesState.RECEIVING
+    assert node.assemble(108) == (SeriesState.QUEUED, 1)
+
+
+def test_an_instance_that_slips_in_while_it_is_decided(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    decide = dispatcher.decide
+
+    def meanwhile(*arguments: object, **named: object) -> object:
+        node.take(2, at=108)
+        return decide(*arguments, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatcher, "decide", meanwhile)
+        assert node.assemble(108) == (SeriesState.RECEIVING, 0)
+    assert node.jobs() == []
+    assert node.assemble(116) == (SeriesState.QUEUED, 1)
+    assert "2 instances" in str(node.store.series().evidence)
+
+
+def test_an_analysis_that_ended_without_an_outcome_is_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    node.assemble(108)
+    ended = {analysis_key(SERIES, 1): "ERROR: boom"}
+    monkeypatch.setattr(node.dispatcher._jobs, "failed", lambda keys: {k: ended[k] for k in keys})
+    node.now = 118  # not before it is ten seconds old
+    node.dispatcher.reconcile()
+    assert node.store.series().state is SeriesState.QUEUED
+    node.now = 118.1
+    node.dispatcher.reconcile()
+    series = node.store.series()
+    assert (series.state, series.reason) == (SeriesState.FAILED, "the analysis ended: ERROR: boom")
+    (told,) = node.store.events("analysis failed")
+    assert (told.subject, told.at) == (SERIES, 118.1)
+    node.dispatcher.reconcile()
+    assert len(node.store.events("analysis failed")) == 1
+
+
+def test_a_cancelled_job_is_seen_by_dbos_itself(node: Node) -> None:
+    node.store.association("a1")
+    node.take(1, at=100)
+    node.store.close_association("a1", 101)
+    node.assemble(108)
+    node.dispatcher._jobs._client.cancel_workflow(analysis_key(SERIES, 1))
+    node.now = 200
+    node.dispatcher.reconcile()
+    assert node.store.series().reason == "the analysis ended: CANCELLED"
+
+
+def test_a_delivery_without_a_job_gets_one(node: Node) -> None:
+    analysed(node.store)
+    with node.store.ledger.writing() as connection:
+        for result in outcomes.results_of(connection, SERIES, 1):
+            deliveries.owe(connection, result.sop_instance_uid, "pacs", 1000.0)
+    node.now = 1900.0
+    node.dispatcher.remind()
+    assert node.jobs() == []
+    node.now = 1900.1
+    node.dispatcher.remind()
+    node.dispatcher.remind()
+    (job,) = job_statuses(node.store).values()
+    assert (job.name, job.queue_name, job.queue_partition_key) == ("deliver", Queue.DELIVER, "pacs")
+    assert job.workflow_id == f"deliver/pacs/{SERIES}/1/overdue/2"
+    with node.store.ledger.writing() as connection:
+        ids = [row.id for row in rows(node.store).values()]
+        deliveries.give_up(connection, ids, error="x", now=1900)
+    node.now = 10_000
+    node.dispatcher.remind()  # a dead letter is not overdue
+    assert len(node.jobs()) == 1
+
+
+def test_a_job_waits_for_the_database_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(dispatcher.time, "sleep", waited.append)
+    outcomes_of_a_try = iter([LedgerDown("away"), LedgerDown("away"), None])
+    ran: list[tuple[object, ...]] = []
+
+    def job(*arguments: str | int) -> None:
+        ran.append(arguments)
+        error = next(outcomes_of_a_try, Refused("no"))
+        if error is not None:
+            raise error
+
+    patient(job)("1.2", 3)
+    assert (ran, waited) == ([("1.2", 3)] * 3, [5.0, 5.0])
+    with pytest.raises(Refused):
+        patient(job)()
+
+
+def test_both_jobs_wait_for_the_database(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: dict[str, tuple[Queue, Callable[..., None]]] = {}
+    ran: list[str] = []
+
+    class Listening:
+        """Stands in for the executor: what it would run is run here."""
+
+        def __init__(self, _ledger: object, *, role: str) -> None:
+            assert role == "dispatcher"
+
+        def start(self, functions: dict[str, tuple[Queue, Callable[..., None]]]) -> None:
+            started.update(functions)
+
+        def stop(self, *, wait_s: int) -> None:
+            assert wait_s > 0
+
+    def away_once(name: str) -> Callable[..., None]:
+        def job(_self: object, *_arguments: str | int) -> None:
+            ran.append(name)
+            if ran.count(name) == 1:
+                raise LedgerDown("away")
+
+        return job
+
+    stopping = threading.Event()
+    stopping.set()
+    monkeypatch.setattr(dispatcher, "Executor", Listening)
+    monkeypatch.setattr(dispatcher, "LEDGER_WAIT_S", 0)
+    for name in ("route", "deliver"):
+        monkeypatch.setattr(dispatcher.Delivering, name, away_once(name))
+    node.dispatcher.run(stopping)
+    for _queue, function in started.values():
+        function(SERIES, 1)
+    assert {name: queue for name, (queue, _) in started.items()} == {
+        "route": Queue.ROUTE,
+        "deliver": Queue.DELIVER,
+    }
+    assert ran == ["route", "route", "deliver", "deliver"]
+
+
+def test_old_and_settled_series_go_only_where_that_is_wanted(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(dispatcher.retention, "retire", lambda *a: asked.append(a[2]) or 0)
+    node.now = 86_400.0 * 100
+    node.dispatcher.retire()
+    assert asked == [86_400.0 * 70]
+    never = Config(storage=Storage(retention_days=0))
+    keeping = Dispatcher(never, node.store.blobs, node.store.ledger, clock=lambda: node.now)
+    keeping.retire()
+    keeping._jobs.close()
+    assert len(asked) == 1
+
+
+def test_the_paces_go_on_when_the_database_is_away() -> None:
+    stopping, called = threading.Event(), []
+
+    def away() -> None:
+        called.append("away")
+        raise LedgerDown("away")
+
+    def last() -> None:
+        called.append("last")
+        if called.count("last") == 3:
+            stopping.set()
+
+    dispatcher._keep_pace([(0.0, away), (0.0, last)], stopping)
+    assert called == ["away", "last"] * 3
+
+
+def test_the_job_of_an_analysis() -> None:
+    assert analysis("1.2", 3) == Job(
+        queue=Queue.INFER, name="analyse", key="analyse/1.2/3", arguments=("1.2", 3)
+    )
+
+
+def test_a_running_dispatcher_brings_results_to_their_destinations(
+    tmp_path: Path, workflow_template: Path
+) -> None:
+    """The whole process but its signals: routes, delivers to a PACS that is full once, completes a series."""
+    full_once = iter([0xA700])
+    peer = Pacs(lambda event: next(full_once, 0x0000))
+    contexts = [(str(uid), ["1.2.840.10008.1.2.1"]) for uid in results.KINDS.values()]
+    with workflow_ledger(workflow_template, tmp_path) as store, scp(contexts, peer.handlers) as address:
+        analysed(store)
+        pacs = Peer(name="pacs", ae_title="PEER", gets_results=True, hosts=("127.0.0.1",), port=address.port)
+        config = Config(
+            peers=(pacs,),
+            assembly=Assembly(quiet_s=0.1, cap_s=60),
+            storage=Storage(root=tmp_path, retention_days=0),
+            delivery=Delivery(retry_first_s=0.2, retry_max_s=0.2),
+        )
+        jobs = workflows.Jobs(store.ledger)
+        with store.ledger.writing() as connection:
+            route = Job(queue=Queue.ROUTE, name="route", key="route/1", arguments=(SERIES, 1))
+            jobs.enqueue(connection, route)
+        jobs.close()
+        stopping = threading.Event()
+        running = threading.Thread(target=Dispatcher(config, store.blobs, store.ledger).run, args=(stopping,))
+        running.start()
+        try:
+            eventually(
+                lambda: states(store) == {"sr": DeliveryState.DELIVERED, "seg": DeliveryState.DELIVERED}
+            )
+            store.association("late")
+            Intake(store.blobs, store.ledger, reserve_bytes=0).accept(received(ct(7), association_id="late"))
+            store.close_association("late", 1.0)
+            eventually(lambda: store.series().state is SeriesState.QUEUED)
+            assert store.series().revision == 2
+        finally:
+            stopping.set()
+            running.join(40)
+        assert not running.is_alive()
+        assert sorted(row.attempts for row in rows(store).values()) == [1, 2]
+        assert len(peer.came) == 3

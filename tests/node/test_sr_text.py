@@ -1,0 +1,105 @@
+"""A structured report as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from typer.testing import CliRunner
+
+from node.commands_node import app
+from node.sr_text import sr_text
+
+
+def code(meaning: str, value: str = "1") -> list[Dataset]:
+    each = Dataset()
+    each.CodeValue, each.CodingSchemeDesignator, each.CodeMeaning = value, "99X", meaning
+    return [each]
+
+
+def item(value_type: str, name: str, *children: Dataset, **values: Any) -> Dataset:
+    each = Dataset()
+    each.RelationshipType, each.ValueType, each.ConceptNameCodeSequence = "CONTAINS", value_type, code(name)
+    for keyword, value in values.items():
+        setattr(each, keyword, value)
+    if children:
+        each.ContentSequence = list(children)
+    return each
+
+
+def number(value: str, unit: str) -> list[Dataset]:
+    each = Dataset()
+    each.NumericValue, each.MeasurementUnitsCodeSequence = value, code(unit, unit)
+    return [each]
+
+
+def reference(uid: str, **values: Any) -> list[Dataset]:
+    each = Dataset()
+    each.ReferencedSOPClassUID, each.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", uid
+    for keyword, value in values.items():
+        setattr(each, keyword, value)
+    return [each]
+
+
+def report() -> Dataset:
+    by_reference = Dataset()
+    by_reference.RelationshipType, by_reference.ReferencedContentItemIdentifier = "INFERRED FROM", [1, 2]
+    root = item(
+        "CONTAINER",
+        "Imaging Measurement Report",
+        item("CODE", "Body part", ConceptCodeSequence=code("Abdomen")),
+        item(
+            "CONTAINER",
+            "Findings",
+            item("NUM", "Slice score", MeasuredValueSequence=number("52.5", "1")),
+            item("NUM", "Height", MeasuredValueSequence=number("-12", "mm")),
+            item("NUM", "Nothing measured", MeasuredValueSequence=[]),
+            item("TEXT", "Comment", TextValue="Not for diagnosis [research]"),
+            by_reference,
+            item("IMAGE", "Source", ReferencedSOPSequence=reference("2.25.7")),
+            item("IMAGE", "Segment", ReferencedSOPSequence=reference("2.25.8", ReferencedFrameNumber=3)),
+            item("SCOORD3D", "L3", GraphicType="POINT", GraphicData=[1.25, -2.0, 30.04]),
+            item("SCOORD", "In the image", GraphicType="POINT", GraphicData=[4.0, 5.0]),
+        ),
+        item("UIDREF", "Device", UID="2.25.9"),
+        item("PNAME", "Observer", PersonName="Meier^Anna"),
+        item("DATETIME", "At", DateTime="20260101120000"),
+    )
+    root.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.34"
+    return root
+
+
+EXPECTED = """\
+Imaging Measurement Report
+==========================
+Body part: Abdomen
+Findings
+  Slice score: 52.5
+  Height: -12 mm
+  Nothing measured: no value
+  Comment: Not for diagnosis [research]
+  Source: 2.25.7
+  Segment: 2.25.8 frame 3
+  L3: POINT (1.2, -2.0, 30.0) mm
+  In the image: POINT (4.0, 5.0) pixels
+Device: 2.25.9
+Observer: (a person)
+At: 20260101120000"""
+
+
+def test_one_item_a_line() -> None:
+    assert sr_text(report()) == EXPECTED
+
+
+def test_the_command_prints_it_as_it_is(tmp_path: Path) -> None:
+    """Brackets are no markup, and a long line is not broken."""
+    made = report()
+    made.ContentSequence[1].ContentSequence[3].TextValue = "[bold] " + "long " * 40
+    made.SOPInstanceUID = "2.25.1"
+    made.ensure_file_meta()
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    made.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    shown = CliRunner().invoke(app, ["show", str(tmp_path / "sr.dcm")])
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[7].strip() == "Comment: [bold] " + ("long " * 40).strip()

@@ -1,0 +1,192 @@
+"""Where everything stands: for people in 80 columns, for machines as JSON, and asked by commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+from typer.testing import CliRunner
+
+from node import standing, tables
+from node.commands_node import app
+from storage import deliveries, events, outcomes
+from storage.errors import ConfigError
+from storage.records import Event, VolumeRow
+from storage.states import DeliveryState, SeriesState
+from tests.node import results
+from tests.node.receiving import SERIES, Store
+from tests.node.results import analysed, job_statuses, states, workflow_ledger
+
+workflow_template = results.workflow_template
+HOSTILE = "C000 [/b] no [red]room[/red] \\"
+
+
+def shown(what: RenderableType) -> str:
+    """As a terminal of 80 columns shows it, without colours."""
+    out = StringIO()
+    Console(width=80, file=out, force_terminal=False).print(what)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert all(len(line) <= 80 for line in lines)
+    return "\n".join(lines) + "\n"
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    each = Store(tmp_path)
+    fill(each)
+    return each
+
+
+def fill(store: Store) -> None:
+    """One series that was analysed; its SR waits for one PACS, its SEG is dead."""
+    analysed(store)
+    store.association("open", opened_at=990.0)
+    with store.ledger.writing() as connection:
+        for result in outcomes.results_of(connection, SERIES, 1):
+            deliveries.owe(connection, result.sop_instance_uid, "pacs", 400.0)
+        by_kind = {row.result.kind: row.id for row in deliveries.unsettled(connection)}
+        deliveries.postpone(connection, [by_kind["sr"]], until=1030.0, error="A700 full")
+        deliveries.give_up(connection, [by_kind["seg"]], error=HOSTILE, now=500.0)
+        detail = f"seg to pacs: {HOSTILE}"
+        events.tell(connection, Event(at=700.0, kind="dead letter", subject=SERIES, detail=detail))
+
+
+def test_the_node_at_a_glance(store: Store) -> None:
+    with store.ledger.reading() as connection:
+        node = standing.standing(connection)
+    text = shown(tables.standing_table(node, 1000.0))
+    assert text.startswith("1 associations open\n")
+    assert re.search(rf"^15 min +\.\.\.{SERIES} +1 +1 +analysed", text, re.MULTILINE)
+    assert re.search(r"^pacs +1 dead, 1 waiting$", text, re.MULTILINE)
+    assert f"5 min ago dead letter: {SERIES} seg to pacs: {HOSTILE}" in squeezed(text)
+
+
+def test_one_series_in_full(store: Store) -> None:
+    with store.ledger.reading() as connection:
+        found = standing.series_standing(connection, SERIES)
+        assert standing.series_standing(connection, "1.2.3") is None
+    assert found is not None
+    report = {
+        "axis": {"value": "axial"},
+        "body_part": {"value": "abdomen"},
+        "levels": {"T12": {"found": True, "z_mm": -12.4}, "L3": {"found": False, "state": "not covered"}},
+    }
+    volume = replace(found.volumes[0], report=report, slices=118)
+    refused = VolumeRow(
+        series_instance_uid=SERIES,
+        revision=1,
+        number=2,
+        eligible=False,
+        reason="orientation differs [x]",
+        slices=3,
+        digest=None,
+        report={"levels": {"T12": {"found": True, "z_mm": None, "state": "edge"}}},
+    )
+    text = shown(tables.series_table(replace(found, volumes=(volume, refused))))
+    assert re.search(rf"^series +{SERIES}$", text, re.MULTILINE)
+    assert re.search(r"^state +analysed, revision 1, 1 instances$", text, re.MULTILINE)
+    assert re.search(r"^ *1 +118 +axial +abdomen +-12 +not", text, re.MULTILINE)
+    assert "orientation" in text and "[x]" in text and " edge " in text
+    assert re.search(r"sr +pacs +waiting +1 +A700 full", text)
+
+
+def test_what_has_not_arrived(store: Store) -> None:
+    with store.ledger.reading() as connection:
+        rows = deliveries.unsettled(connection)
+    text = shown(tables.queue_table(rows, 1000.0))
+    assert re.search(r"sr +pacs +waiting +10 min +1 +in 30 s +A700 full", text)
+    assert re.search(r"seg +pacs +dead +10 min +1 ", text)
+    assert HOSTILE.split()[1] in text  # brackets are shown, not taken for markup
+    assert shown(tables.queue_table([], 0)) == "nothing waits\n"
+    address = "MAINPACS@pacs.radiology.hospital.example:11112"
+    text = shown(tables.queue_table([replace(rows[0], last_error=f"{address}: refused")], 1000.0))
+    assert address in "".join(line[49:].strip() for line in text.splitlines())  # broken, not cut
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "now"), (0.9, "now"), (-5, "now"), (1, "1 s"), (60, "1 min"), (3600, "1 h"), (86_400 * 3, "3 d")],
+)
+def test_an_age_in_its_largest_unit(seconds: float, words: str) -> None:
+    assert tables.age(seconds) == words
+
+
+def test_every_state_has_a_style() -> None:
+    assert set(tables.STYLES) == {*SeriesState, *DeliveryState}
+
+
+def test_the_same_for_machines(store: Store) -> None:
+    with store.ledger.reading() as connection:
+        node = standing.standing_json(standing.standing(connection))
+        one = standing.series_standing(connection, SERIES)
+    assert one is not None
+    assert node["associations"] == [{"calling_ae": "SCU", "address": "127.0.0.1", "opened_at": 990.0}]
+    assert node["series"] == [
+        {
+            "series_instance_uid": SERIES,
+            "state": "analysed",
+            "revision": 1,
+            "instances": 1,
+            "modality": "CT",
+            "reason": None,
+        }
+    ]
+    assert node["deliveries"] == [
+        {"destination": "pacs", "state": "dead", "count": 1},
+        {"destination": "pacs", "state": "waiting", "count": 1},
+    ]
+    series = standing.series_json(one)
+    assert (series["state"], series["evidence"], len(series["volumes"])) == ("analysed", "quiet", 1)
+    assert {(d["kind"], d["state"], d["last_error"]) for d in series["deliveries"]} == {
+        ("sr", "waiting", "A700 full"),
+        ("seg", "dead", HOSTILE),
+    }
+    json.dumps([node, series], allow_nan=False)
+
+
+class Commands:
+    """`ctnode status` and `ctnode queue` on a node that has run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "config.yaml"
+        self.config.write_text(f"storage: {{root: {folder / 'data'}}}\n")
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        ran = CliRunner().invoke(app, [*arguments, "--config", str(self.config)])
+        assert ran.exit_code == code, ran.output
+        return ran.stdout
+
+
+def test_the_commands(tmp_path: Path, workflow_template: Path) -> None:
+    commands = Commands(tmp_path)
+    with workflow_ledger(workflow_template, tmp_path / "data") as store:
+        fill(store)
+        assert "1 associations open" in commands.run("status")
+        assert json.loads(commands.run("status", "--json"))["series"][0]["state"] == "analysed"
+        assert json.loads(commands.run("status", SERIES, "--json"))["series_instance_uid"] == SERIES
+        assert "series [/x] is not known here" in commands.run("status", "[/x]", code=1)
+        assert {each["kind"] for each in json.loads(commands.run("queue", "list", "--json"))} == {"sr", "seg"}
+        assert "nothing to retry under 'nobody'" in commands.run("queue", "retry", "nobody", code=1)
+        assert commands.run("queue", "retry", "dead") == "1 deliveries are tried again\n"
+        assert states(store) == {"sr": DeliveryState.WAITING, "seg": DeliveryState.WAITING}
+        assert commands.run("queue", "retry", SERIES) == "the series is analysed again as revision 2\n"
+        assert store.series().state is SeriesState.QUEUED
+        kinds = sorted(job.name for job in job_statuses(store).values())
+        assert kinds == ["analyse", "deliver"]
+
+
+def test_a_question_creates_nothing(tmp_path: Path) -> None:
+    commands = Commands(tmp_path)
+    ran = CliRunner().invoke(app, ["status", "--config", str(commands.config)])
+    assert isinstance(ran.exception, ConfigError)
+    assert "no node has run here yet" in str(ran.exception)
+    assert not (tmp_path / "data").exists()

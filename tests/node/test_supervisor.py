@@ -1,0 +1,163 @@
+"""One command that keeps processes alive: real ones, small, that die, hang and are left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from node import supervisor
+from node.supervisor import Child, Supervisor, children
+from storage.process import SUPERVISED
+from tests.waiting import eventually
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PYTHON = sys.executable
+OBEDIENT = "from storage.process import until_told_to_stop; s = until_told_to_stop(); {say}; s.wait()"
+
+
+def child(role: str, code: str) -> Child:
+    return Child(role=role, command=(PYTHON, "-c", code))
+
+
+def says(file: Path, text: str) -> str:
+    """Code that adds a line to a file."""
+    return f"open({str(file)!r}, 'a').write({text!r} + '\\n')"
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+@contextmanager
+def supervised(*members: Child) -> Iterator[Supervisor]:
+    """A supervisor that runs in a thread, where it cannot take signals."""
+    each = Supervisor(children=members)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor.signal, "signal", lambda *_: None)
+        patch.chdir(REPOSITORY)
+        running = threading.Thread(target=each.run)
+        running.start()
+        try:
+            yield each
+        finally:
+            each.stopping.set()
+            running.join(60)
+    assert not running.is_alive()
+
+
+def test_a_child_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "POLL_S", 0.01)
+    file = tmp_path / "starts"
+    mortal = child("mortal", says(file, "up"))
+    mortal.wait_s = 0.01
+    with supervised(mortal):
+        eventually(lambda: len(lines(file)) >= 3)
+    assert mortal.process is None or mortal.process.poll() is not None
+
+
+def test_each_wait_is_twice_the_last_up_to_the_longest_and_a_steady_run_forgets_them() -> None:
+    member = child("x", "")
+    each = Supervisor(children=(member,))
+    waits = []
+    now = 1000.0
+    for _ in range(8):
+        member.started_at = now
+        each._bury(member, 1, now + 59.9)
+        waits.append(member.restart_at - (now + 59.9))
+        now = member.restart_at
+    assert [round(wait, 6) for wait in waits] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    member.started_at = now
+    each._bury(member, 1, now + 60.0)
+    assert round(member.restart_at - (now + 60.0), 6) == 0.5
+
+
+def test_it_is_not_started_before_its_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[float] = []
+    monkeypatch.setattr(Supervisor, "_start", lambda _self, _child, now: started.append(now))
+    member = child("x", "")
+    member.restart_at = 10.0
+    each = Supervisor(children=(member,))
+    for now in (9.9, 10.0):
+        each._tend(member, now)
+    assert started == [10.0]
+
+
+def test_they_stop_in_the_order_of_their_start(tmp_path: Path) -> None:
+    """The receiver first: what it still takes in is completed and delivered by the others."""
+    up, down = tmp_path / "up", tmp_path / "down"
+    code = OBEDIENT.format(say=says(up, "{role}")) + "; " + says(down, "{role}")
+    members = [child(role, code.replace("{role}", role)) for role in ("receiver", "dispatcher", "worker")]
+    with supervised(*members):
+        eventually(lambda: len(lines(up)) == 3)
+    assert lines(down) == ["receiver", "dispatcher", "worker"]
+    assert [member.process.returncode for member in members if member.process] == [0, 0, 0]
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "STOP_S", 0.2)
+    up = tmp_path / "up"
+    deaf = f"import signal; signal.signal(15, signal.SIG_IGN); {says(up, 'deaf')}; signal.pause()"
+    obedient = OBEDIENT.format(say=says(up, "obedient"))
+    members = (child("deaf", deaf), child("obedient", obedient))
+    with supervised(*members):
+        eventually(lambda: len(lines(up)) == 2)
+    assert [member.process.returncode for member in members if member.process] == [-9, 0]
+
+
+MAIN = """
+import sys
+from node.supervisor import Child, Supervisor
+commands = [(sys.executable, "-c", code) for code in sys.argv[1:]]
+children = tuple(Child(role=str(n), command=command) for n, command in enumerate(commands))
+sys.exit(Supervisor(children=children).run())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_children_end_with_their_supervisor_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
+    up, down = tmp_path / "up", tmp_path / "down"
+    write = f"import os; open({str(up)!r}, 'a').write(str(os.getpid()) + '\\n')"
+    codes = [OBEDIENT.format(say=write) + "; " + says(down, "down")] * 2
+    process = subprocess.Popen([PYTHON, "-c", MAIN, *codes], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    eventually(lambda: len(lines(up)) == 2)
+    process.send_signal(number)
+    assert process.wait(60) == (-9 if number is signal.SIGKILL else 0)
+    eventually(lambda: len(lines(down)) == 2, what="both ended by themselves")
+    for pid in map(int, lines(up)):
+        eventually(lambda: not _runs(pid))  # noqa: B023
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_alone_stops_at_a_signal_and_not_at_the_end_of_its_input(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    up = tmp_path / "up"
+    environment = {name: value for name, value in os.environ.items() if name != SUPERVISED}
+    code = OBEDIENT.format(say=says(up, "up"))
+    process = subprocess.Popen(
+        [PYTHON, "-c", code], cwd=REPOSITORY, stdin=subprocess.DEVNULL, env=environment
+    )
+    eventually(lambda: lines(up))
+    assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(30) == 0
+
+
+def test_one_child_for_each_role() -> None:
+    made = children({"receiver": ("a", "b"), "worker": ("c",)})
+    assert [(each.role, each.command) for each in made] == [("receiver", ("a", "b")), ("worker", ("c",))]
