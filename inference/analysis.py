@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference import agreement, axis, bodypart, levels
+from inference import agreement, axis, bodypart, levels, trust
 from inference.axial import resampled
 from inference.curve import Curve, fit
 from inference.findings import (
@@ -73,7 +73,8 @@ def slice_centres_z_mm(geometry: Geometry) -> NDArray[np.float64]:
 
 def _own_curve(volume: Volume, model: ScoreModel) -> Curve:
     raw, sd = _scores(volume.voxels, volume.geometry, model)
-    return fit(slice_centres_z_mm(volume.geometry), raw, sd, model.calibration)
+    z_mm = slice_centres_z_mm(volume.geometry)
+    return fit(z_mm, raw, sd, model.calibration, trust.doubts(volume))
 
 
 def _reformat_curve(volume: Volume, model: ScoreModel) -> Curve | None:
@@ -81,7 +82,7 @@ def _reformat_curve(volume: Volume, model: ScoreModel) -> Curve | None:
     if made is None:
         return None
     raw, sd = _scores(made.voxels, made.geometry, model)
-    return fit(made.z_mm, raw, sd, model.calibration)
+    return fit(made.z_mm, raw, sd, model.calibration, trust.doubts(volume))
 
 
 def _scores(

@@ -83,6 +83,9 @@ BANDS: Final[tuple[tuple[Region, float], ...]] = (
 SHORT_FIELD_MM: Final = 100.0
 """A shorter field is named by its commonest band."""
 
+UNJUDGED_FACTOR: Final = 3.0
+"""How much larger the likely error of a field is that is too short to hold against anatomy."""
+
 OFFSETS_SD: Final = np.linspace(-2.5, 2.5, 41)
 """Shifts of the whole curve that are tried, in sd of its error."""
 
@@ -104,7 +107,8 @@ def body_part(curve: Curve, slices: int, calibration: Calibration) -> BodyPartFi
     extent_mm = float(curve.z_mm[-1] - curve.z_mm[0])
     value = name(curve.score, extent_mm)
     weight = np.exp(-0.5 * OFFSETS_SD**2)
-    same = [name(curve.score + d * calibration.offset_sd, extent_mm) == value for d in OFFSETS_SD]
+    sd = calibration.offset_sd * (1 if curve.slope_per_mm is not None else UNJUDGED_FACTOR)
+    same = [name(curve.score + d * sd, extent_mm) == value for d in OFFSETS_SD]
     return BodyPartFinding(
         value=value,
         confidence=round(float(weight @ np.asarray(same, float) / weight.sum()), 3),

@@ -80,7 +80,9 @@ class Curve:
     warnings: tuple[str, ...]  # named reasons for doubt
 
 
-def fit(z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration) -> Curve:
+def fit(
+    z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration, known: tuple[str, ...] = ()
+) -> Curve:
     """Smooth and judge the scores of a volume's slices.
 
     Args:
@@ -88,6 +90,7 @@ def fit(z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration) -> C
         raw: (k,), their scores.
         sd: (k,), the network's own sd of them, score units.
         calibration: of the network.
+        known: why the scores of this volume say nothing, whatever they are.
 
     Returns:
         The curve, in increasing z.
@@ -103,7 +106,7 @@ def fit(z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration) -> C
     long_enough = bool(body[-1] - body[0] >= JUDGED_EXTENT_MM and end >= JUDGED_SLICES)
     slope = theil_sen(body, body_scores) if long_enough else None
     correlation = rank_correlation(body, body_scores) if end >= 3 else 0.0
-    doubts = (*_order_doubts(slope, correlation), *_spacing_doubts(body, slope, calibration))
+    doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(body, slope, calibration))
     doubts += (*_fall_doubts(body, score[:end]),) if long_enough else ()
     doubts += _scatter_doubts(body_scores - score[:end], sd[index][:end] * calibration.sd_scale)
     notes = () if long_enough else (f"{_short(body)}: slope not judged",)

@@ -18,6 +18,9 @@ from inference.findings import LevelFinding, Presence
 LEVEL_SCORES: Final[dict[str, float]] = {"T12": 44.952, "L3": 33.817}
 """Mean score of each vertebral body's centre in BodyPartRegression's public model."""
 
+NOT_JUDGED: Final = "the field is too short to hold the score curve against anatomy"
+"""Why no level is told, found or not, from a few slices."""
+
 GAP_MM: Final = 98.2
 """Mean distance in z from T12 to L3, of 2,116 CTs."""
 
@@ -58,6 +61,8 @@ def find_levels(curve: Curve, calibration: Calibration) -> dict[str, Level]:
     if not curve.credible:
         reason = "the score curve is not credible: " + "; ".join(curve.warnings)
         return {name: Level(presence=Presence.CANNOT_TELL, reason=reason) for name in LEVEL_SCORES}
+    if curve.slope_per_mm is None:
+        return {name: Level(presence=Presence.CANNOT_TELL, reason=NOT_JUDGED) for name in LEVEL_SCORES}
     alone = {name: _find(curve, score, calibration) for name, score in LEVEL_SCORES.items()}
     return _agreeing(alone["T12"], alone["L3"], calibration)
 

@@ -9,6 +9,7 @@ import typer
 
 from inference import commands as inference_commands
 from inference.simulation.commands import simulate
+from inference.training import commands as training_commands
 from node import commands_bench, commands_demo, commands_node, commands_scu
 from storage.errors import CtnodeError
 
@@ -19,7 +20,14 @@ app = typer.Typer(
     help="A DICOM network node that receives CT, says what it shows, and returns SR and SEG. "
     "Not for diagnosis; research software.",
 )
-for module in (commands_node, commands_scu, inference_commands, commands_bench, commands_demo):
+for module in (
+    commands_node,
+    commands_scu,
+    inference_commands,
+    training_commands,
+    commands_bench,
+    commands_demo,
+):
     app.registered_commands.extend(module.app.registered_commands)
     app.registered_groups.extend(module.app.registered_groups)
 

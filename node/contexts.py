@@ -26,6 +26,9 @@ from pydicom.uid import (
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+"""DICOM Application Context Name (PS3.7 A.2.1): the only one there is."""
+
 UNCOMPRESSED: Final[tuple[UID, ...]] = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,

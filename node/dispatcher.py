@@ -193,7 +193,7 @@ def _is_overdue(row: Delivery, now: float) -> bool:
 
 def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:
     """Call each function every so many seconds; a database that is away is waited for."""
-    due = [0.0 for _ in paces]
+    due = [time.monotonic() + pace_s for pace_s, _function in paces]  # nothing is aged out at the start
     while not stopping.is_set():
         for index, (pace_s, function) in enumerate(paces):
             now = time.monotonic()

@@ -23,6 +23,7 @@ class Admission(StrEnum):
     """What becomes of a request for an association; `node.status` knows the numbers."""
 
     ADMITTED = "admitted"
+    APPLICATION_CONTEXT_UNKNOWN = "application context unknown"
     CALLED_AE_UNKNOWN = "called AE unknown"
     CALLING_AE_UNKNOWN = "calling AE unknown"  # the AE title, or its address, or it may not send
     TOO_MANY_ASSOCIATIONS = "too many associations"

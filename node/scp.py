@@ -14,7 +14,7 @@ from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from node.config import Config
-from node.contexts import accepted_contexts
+from node.contexts import APPLICATION_CONTEXT, accepted_contexts
 from node.intake import Intake, Received
 from node.names import Names
 from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -93,7 +93,7 @@ class StorageScp:
             opened_at=self._clock(),
         )
         try:
-            admitted = self._admission(event.assoc, association)
+            admitted = _context_admission(request) or self._admission(event.assoc, association)
         except Exception:  # noqa: BLE001 - the edge of a process: pynetdicom would let the caller in
             log().exception("association failed", association=association.id)
             admitted = Admitted(admission=Admission.CONGESTED, reason="an error of ours: see the log")
@@ -214,3 +214,13 @@ class StorageScp:
             reason=type(error).__name__,
         )
         return response
+
+
+def _context_admission(request: Any) -> Admitted | None:
+    """The rejection of an application context that is not DICOM's (PS3.8 9.3.4), or None."""
+    name = str(request.application_context_name)
+    if name == APPLICATION_CONTEXT:
+        return None
+    return Admitted(
+        admission=Admission.APPLICATION_CONTEXT_UNKNOWN, reason=f"application context {name} is not DICOM's"
+    )

@@ -55,6 +55,7 @@ class Rejection:
 
 
 REJECTIONS: Final[dict[Admission, Rejection]] = {
+    Admission.APPLICATION_CONTEXT_UNKNOWN: Rejection(result=1, source=1, reason=2),
     Admission.CALLED_AE_UNKNOWN: Rejection(result=1, source=1, reason=7),
     Admission.CALLING_AE_UNKNOWN: Rejection(result=1, source=1, reason=3),
     Admission.TOO_MANY_ASSOCIATIONS: Rejection(result=2, source=3, reason=2),

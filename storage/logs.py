@@ -66,6 +66,7 @@ def configure(process: str) -> None:
     library = logging.StreamHandler(sys.stderr)
     library.setFormatter(_LibraryFormatter(process))
     logging.basicConfig(level=logging.WARNING, handlers=[library], force=True)
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # what it says, we say with the reason
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a line that cannot be written would be printed with its arguments
     sys.excepthook = lambda _type, error, _trace: log().critical("process failed", exc_info=error)

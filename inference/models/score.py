@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -25,6 +26,8 @@ VERSION: Final = "0.1.0"
 WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights" / f"score-{VERSION}.safetensors"
 """The product's weights; the calibration lies beside them as .json, the model card as .md."""
 
+DEVICE_PATTERN: Final = re.compile(r"auto|cpu|cuda(:\d+)?")
+
 BATCH: Final = 32
 """Slices to the network at a time."""
 
@@ -43,7 +46,7 @@ class ScoreModel:
         """Load weights and calibration.
 
         Args:
-            device: "cpu", "cuda", or "auto" for CUDA where there is one.
+            device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where there is one.
             weights: a safetensors file; its calibration is the .json of the same name.
 
         Raises:
@@ -95,11 +98,14 @@ class ScoreModel:
 
 
 def _device(device: str) -> torch.device:
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f'device is "{device}"; it must be "auto", "cpu" or "cuda"')
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError('device is "cuda", and this machine has none that torch can use')
-    return torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
+    if DEVICE_PATTERN.fullmatch(device) is None:
+        raise ConfigError(f'device is "{device}"; it must be "auto", "cpu", "cuda" or "cuda:N"')
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = torch.device(device)
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f'device is "{device}", and this machine has none that torch can use')
+    return wanted
 
 
 def _read(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class ScoreTraining:
     """The settings of one run of `train_score`."""
 
-    steps: int = 4800  # optimiser steps
+    steps: int = 3200  # optimiser steps
     volumes_per_step: int = 16  # volumes drawn for a step
     slices_per_volume: int = 4  # equidistant slices of each (Schuhegger 2021: m = 4)
     learning_rate: float = 1e-3  # at the top of the cosine; AdamW

@@ -17,9 +17,9 @@ ALPHA: Final = 1.0
 BETA_PER_MM: Final = 0.01
 """Of the order loss h (Schuhegger 2021)."""
 
-HUBER_UNITS: Final = 20.0
-"""Score units at which the supervised loss turns from square to straight. Smaller, and the many slices of
-the trunk that are nearly right outvote the limbs and heads that are far off."""
+HUBER_UNITS: Final = 5.0
+"""Score units at which the supervised loss turns from square to straight. At 20, limbs and heads that are far
+off outvote the trunk: its held-out error was then larger."""
 
 LOSS_UNITS: Final = 2.0
 """Score units that count as one unit of loss, beside the order loss."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from inference.training.data import Study
 from inference.training.split import Group
 
-SHARE: Final = {Group.TRUNK: 0.48, Group.MASKED: 0.22, Group.LIMB: 0.18, "order only": 0.12}
+SHARE: Final = {Group.TRUNK: 0.6, Group.MASKED: 0.2, Group.LIMB: 0.1, "order only": 0.1}
 """How often a volume of each kind is drawn: trunks, masked heads and limbs with landmarks, and the rest."""
 
 SPACING_MM: Final = (5.0, 100.0)

@@ -30,7 +30,7 @@ def geometry(
     directions: tuple[tuple[float, ...], tuple[float, ...]] = AXIAL,
     *,
     spacing_mm: float = 5.0,
-    pixel_mm: tuple[float, float] = (3.5, 3.5),
+    pixel_mm: tuple[float, float] = (7.0, 7.0),
     origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
     stacking: tuple[float, float, float] | None = None,
 ) -> Geometry:

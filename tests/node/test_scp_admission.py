@@ -84,6 +84,12 @@ def test_echo_by_dcmtk_and_its_association_row(tmp_path: Path) -> None:
     assert row.closed_at is not None and row.closed_at >= row.opened_at
 
 
+def test_another_application_context_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pynetdicom.acse.APPLICATION_CONTEXT_NAME", "1.2.840.10008.3.1.1.2")
+    with receiver(tmp_path) as node:
+        assert rejection(request(node.port)) == (1, 1, 2)
+
+
 def test_a_peer_known_by_its_dns_name_is_let_in(tmp_path: Path) -> None:
     by_name = Peer(name="scanner", ae_title="SCU", may_send=True, hosts=("localhost",))
     with receiver(tmp_path, [by_name]) as node, associated(node.port) as association:

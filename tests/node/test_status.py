@@ -86,6 +86,7 @@ def test_the_rejections() -> None:
     """PS3.8 Table 9-21."""
     numbers = {admission: (r.result, r.source, r.reason) for admission, r in REJECTIONS.items()}
     assert numbers == {
+        Admission.APPLICATION_CONTEXT_UNKNOWN: (1, 1, 2),
         Admission.CALLED_AE_UNKNOWN: (1, 1, 7),
         Admission.CALLING_AE_UNKNOWN: (1, 1, 3),
         Admission.TOO_MANY_ASSOCIATIONS: (2, 3, 2),

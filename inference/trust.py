@@ -1,0 +1,51 @@
+"""What a volume must show before its slice scores are believed. Pure.
+
+The network was trained on whole cross-sections. On a spine reconstruction of 150 mm, or on no body at all,
+it still gives a number; these checks say that the number means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from inference.findings import Axis
+from inference.geometry import axis_of
+from inference.volume import Geometry, Volume
+
+FIELD_MM: Final = 200.0
+"""A narrower field of view does not show a cross-section of the body: heads are reconstructed at 220 mm."""
+
+TISSUE_HU: Final = -300
+"""Denser is body, or table."""
+
+BODY_SHARE: Final = 0.02
+"""Of all voxels: a limb in a wide field has more."""
+
+STRIDE: Final = 4
+"""Every so many rows and columns are looked at."""
+
+
+def doubts(volume: Volume) -> tuple[str, ...]:
+    """Why the scores of a volume say nothing; empty where they may be believed."""
+    return (*_narrow(volume.geometry), *_empty(volume))
+
+
+def _narrow(geometry: Geometry) -> tuple[str, ...]:
+    if axis_of(geometry.normal) is not Axis.AXIAL:
+        return ()  # made axial, its cross-section is another; the curve is judged all the same
+    height = geometry.rows * geometry.pixel_spacing_mm[0]
+    width = geometry.columns * geometry.pixel_spacing_mm[1]
+    if min(height, width) >= FIELD_MM:
+        return ()
+    return (
+        f"field of view {width:.0f} x {height:.0f} mm: less than {FIELD_MM:.0f} mm shows no cross-section",
+    )
+
+
+def _empty(volume: Volume) -> tuple[str, ...]:
+    share = float(np.mean(volume.voxels[:, ::STRIDE, ::STRIDE] > TISSUE_HU))
+    if share >= BODY_SHARE:
+        return ()
+    return (f"no body in the pixels: {100 * share:.1f} % of them are tissue",)

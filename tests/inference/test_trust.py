@@ -1,0 +1,42 @@
+"""Volumes whose scores mean nothing, and volumes whose scores may mean something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inference.trust import doubts
+from inference.volume import Volume
+from tests.inference.score_factory import AXIAL, CORONAL, geometry
+
+
+def volume(*, side: int = 100, pixel_mm: float = 2.5, body: float = 1.0, directions: tuple = AXIAL) -> Volume:
+    """Air, but for a share of the rows that is water."""
+    hu = np.full((3, side, side), -1000, np.int16)
+    hu[:, : round(side * body)] = 0
+    g = geometry((3, side, side), directions, pixel_mm=(pixel_mm, pixel_mm))
+    return Volume(series_instance_uid="1.2.3", number=1, geometry=g, voxels=hu)
+
+
+def test_a_whole_cross_section_is_believed() -> None:
+    assert doubts(volume(side=100, pixel_mm=2.5)) == ()
+
+
+@pytest.mark.parametrize(("side", "narrow"), [(79, True), (80, False)])
+def test_a_spine_reconstruction_is_not(side: int, narrow: bool) -> None:
+    """80 pixels of 2.5 mm are 200 mm."""
+    expected = ("field of view 198 x 198 mm: less than 200 mm shows no cross-section",) if narrow else ()
+    assert doubts(volume(side=side, pixel_mm=2.5)) == expected
+
+
+def test_a_narrow_coronal_series_is_left_to_its_curve() -> None:
+    assert doubts(volume(side=40, directions=CORONAL)) == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(0.0, ("no body in the pixels: 0.0 % of them are tissue",)), (0.04, ())],
+)
+def test_pixels_without_a_body_are_not_believed(body: float, expected: tuple[str, ...]) -> None:
+    """2 % are asked for; of every fourth row, 1 of 25 is body."""
+    assert doubts(volume(body=body)) == expected
