@@ -43,7 +43,8 @@ GAP_FACTOR: Final = 2.5
 
 
 FALL_UNITS: Final = 8.0
-"""A smoothed curve that falls by more than this (68 mm) on its way to the head is not a body's."""
+"""A smoothed curve that falls by more than this (68 mm) on its way to the head is not a body's, unless the
+network's own error explains it: two errors apart, at two sd, as for the slope."""
 
 HEAD_SCORE: Final = 94.0
 """Above this, under the eyes' end, only the rest of the head can follow."""
@@ -107,7 +108,7 @@ def fit(
     slope = theil_sen(body, body_scores) if long_enough else None
     correlation = rank_correlation(body, body_scores) if end >= 3 else 0.0
     doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(body, slope, calibration))
-    doubts += (*_fall_doubts(body, score[:end]),) if long_enough else ()
+    doubts += (*_fall_doubts(body, score[:end], calibration),) if long_enough else ()
     doubts += _scatter_doubts(body_scores - score[:end], sd[index][:end] * calibration.sd_scale)
     notes = () if long_enough else (f"{_short(body)}: slope not judged",)
     return Curve(
@@ -179,6 +180,27 @@ def smoothed(z_mm: Numbers, raw: Numbers) -> Numbers:
     return np.asarray(mean_raw - slope * mean_z)
 
 
+def isotonic(score: Numbers) -> Numbers:
+    """The curve that never falls and lies nearest to the given one (pooling of adjacent violators).
+
+    Args:
+        score: (k,), in increasing z.
+
+    Returns:
+        (k,), not falling; a curve that never falls comes back as it is.
+    """
+    means: list[float] = []
+    counts: list[int] = []
+    for value in score:
+        means.append(float(value))
+        counts.append(1)
+        while len(means) > 1 and means[-2] > means[-1]:
+            count = counts[-2] + counts[-1]
+            means[-2:] = [(means[-2] * counts[-2] + means[-1] * counts[-1]) / count]
+            counts[-2:] = [count]
+    return np.repeat(means, counts)
+
+
 def theil_sen(z_mm: Numbers, raw: Numbers) -> float:
     """The median slope over all pairs of slices at different heights, score units a mm (Sen 1968).
 
@@ -231,11 +253,12 @@ def _spacing_doubts(z_mm: Numbers, slope: float | None, calibration: Calibration
     )
 
 
-def _fall_doubts(z_mm: Numbers, score: Numbers) -> tuple[str, ...]:
+def _fall_doubts(z_mm: Numbers, score: Numbers, calibration: Calibration) -> tuple[str, ...]:
     highest = np.maximum.accumulate(score)
     worst = int((highest - score).argmax())
     fall = float(highest[worst] - score[worst])
-    if fall <= FALL_UNITS or score[-1] <= score[0]:
+    explained = 2 * np.sqrt(2) * calibration.offset_sd
+    if fall <= max(FALL_UNITS, explained) or score[-1] <= score[0]:
         return ()  # a curve that falls all the way is reversed, which is another doubt
     crest = int(score[: worst + 1].argmax())
     return (f"score falls by {fall:.0f} units from z {z_mm[crest]:.0f} to {z_mm[worst]:.0f}",)

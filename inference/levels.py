@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from inference.curve import SLOPE_PER_MM, Calibration, Curve
+from inference.curve import SLOPE_PER_MM, Calibration, Curve, Numbers, isotonic
 from inference.findings import LevelFinding, Presence
 
 LEVEL_SCORES: Final[dict[str, float]] = {"T12": 44.952, "L3": 33.817}
@@ -34,7 +34,10 @@ REJECTED_SD: Final = 4.0
 """Beyond this many sd, neither level is told."""
 
 CROSSINGS_MM: Final = 20.0
-"""Crossings of one value spread farther than this leave the level untold."""
+"""Where the curve crosses a level at places farther apart than this, the interval grows by the excess."""
+
+WIDEST_MM: Final = 100.0
+"""Half of an interval that still tells something: three vertebrae up and down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +71,33 @@ def find_levels(curve: Curve, calibration: Calibration) -> dict[str, Level]:
 
 
 def _find(curve: Curve, score: float, calibration: Calibration) -> Level:
-    places = crossings_mm(curve, score)
-    half = calibration.level_half_width_mm
-    if not places:
+    places = crossings_mm(curve.z_mm, curve.score, score)
+    once = crossings_mm(curve.z_mm, isotonic(curve.score), score)
+    if not once:
         return _outside(curve, score, calibration)
-    if places[-1] - places[0] > CROSSINGS_MM:
-        reason = f"the curve crosses {score} at {len(places)} places, {places[-1] - places[0]:.0f} mm apart"
+    z = float(np.mean(once))
+    spread = places[-1] - places[0]
+    half = calibration.level_half_width_mm + max(0.0, spread - CROSSINGS_MM) / 2
+    reason = f"the curve crosses {score} at {len(places)} places, {spread:.0f} mm apart"
+    if half > WIDEST_MM:
         return Level(presence=Presence.CANNOT_TELL, reason=reason)
-    z = float(np.mean(places))
     margin = min(z - curve.z_mm[0], curve.z_mm[-1] - z)
     if margin < half:
         reason = f"{margin:.0f} mm from the end of the field, where {half:.0f} mm are needed"
         return Level(presence=Presence.CANNOT_TELL, reason=reason)
-    return Level(presence=Presence.FOUND, z_mm=z, half_width_mm=half, confidence=calibration.level_coverage)
+    return Level(
+        presence=Presence.FOUND,
+        z_mm=z,
+        half_width_mm=half,
+        confidence=calibration.level_coverage,
+        reason=reason if spread > CROSSINGS_MM else "",
+    )
 
 
-def crossings_mm(curve: Curve, score: float) -> list[float]:
-    """Every z at which the smoothed curve passes a score, in increasing order."""
-    above = curve.score >= score
+def crossings_mm(z: Numbers, s: Numbers, score: float) -> list[float]:
+    """Every z at which a curve s over z, both (k,), passes a score, in increasing order."""
+    above = s >= score
     before = np.flatnonzero(above[1:] != above[:-1])
-    z, s = curve.z_mm, curve.score
     part = (score - s[before]) / (s[before + 1] - s[before])
     return [float(p) for p in z[before] + part * (z[before + 1] - z[before])]
 

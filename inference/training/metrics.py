@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.curve import cleaned
+from inference.curve import cleaned, isotonic
 from inference.models.network import ScoreNetwork
 from inference.preprocess import SIZE
 from inference.training.data import CANVAS, Study
@@ -70,8 +70,8 @@ def landmark_errors(study: Study, raw: NDArray[np.float64]) -> list[LandmarkErro
 
 
 def crossing_mm(z_mm: NDArray[np.float64], curve: NDArray[np.float64], value: float) -> float | None:
-    """z where the running maximum of the curve reaches a value; None where it never does within the field."""
-    rising = np.maximum.accumulate(curve)
+    """z where the curve, made isotonic, reaches a value; None where it never does within the field."""
+    rising = isotonic(curve)
     if not rising[0] <= value <= rising[-1]:
         return None
     return float(np.interp(value, rising, z_mm))

