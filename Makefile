@@ -43,13 +43,13 @@ lint: setup-test  ## ruff, mypy --strict, import-linter
 test: setup-test  ## All checks: lint, then every test; real peers are installed (root) or named
 	@deploy/install-test-peers.sh
 	$(MAKE) --no-print-directory lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
+	PATH="$$PATH:$(CURDIR)/$(BIN)" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
 
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks
 
 bench: setup-test  ## Receive speed beside DCMTK's storescp, in alternating rounds
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(CTNODE) bench receive
+	PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive
 
 clean:  ## Remove the virtual environment and build products; never the node's data
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

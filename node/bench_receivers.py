@@ -17,6 +17,8 @@ from typing import Final
 
 AE_TITLE: Final = "BENCH"
 START_S: Final = 60.0
+ELF: Final = b"\x7fELF"
+"""A compiled program begins so; a script does not."""
 ENVIRONMENT: Final = {**os.environ, "TCP_NODELAY": "1"}
 """Debian's dcmtk leaves Nagle's algorithm on, which costs 40 ms a message: off, on both sides, for all."""
 
@@ -46,7 +48,7 @@ def _ours(folder: Path, port: int) -> list[str]:
 def _storescp(*options: str) -> Callable[[Path, int], list[str]]:
     def command(folder: Path, port: int) -> list[str]:
         return [
-            "storescp",
+            dcmtk("storescp") or "storescp",
             "--fork",
             *options,
             "-pdu",
@@ -93,7 +95,17 @@ RECEIVERS: Final[tuple[Receiver, ...]] = (
 
 def installed() -> tuple[Receiver, ...]:
     """The receivers that can be started here."""
-    return tuple(receiver for receiver in RECEIVERS if shutil.which(receiver.program))
+    found = {"storescp": dcmtk("storescp")}
+    return tuple(r for r in RECEIVERS if found.get(r.program, shutil.which(r.program)))
+
+
+def dcmtk(program: str) -> str | None:
+    """The path of DCMTK's program; pynetdicom's scripts have the same names and are not meant."""
+    for folder in os.environ["PATH"].split(os.pathsep):
+        path = shutil.which(program, path=folder)
+        if path is not None and Path(path).read_bytes()[:4] == ELF:
+            return path
+    return None
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from pydicom.errors import InvalidDicomError
 from rich.console import Console
 from rich.table import Table
 
-from node.bench_receivers import AE_TITLE, ENVIRONMENT, Receiver, installed, running
+from node.bench_receivers import AE_TITLE, ENVIRONMENT, Receiver, dcmtk, installed, running
 
 app: Final = typer.Typer()
 bench_app: Final = typer.Typer(no_args_is_help=True)
@@ -65,11 +65,14 @@ def _series(folder: Path, *, seed: int, slices: int) -> list[Path]:
 
 def _rate(receiver: Receiver, series: Sequence[Sequence[Path]], folder: Path) -> float:
     """Instances a second; every instance must have been stored."""
+    storescu = dcmtk("storescu")
+    if storescu is None:
+        raise typer.Exit(_complain("DCMTK's storescu is not installed: it is the sender"))
     with running(receiver, folder) as port:
         started = time.monotonic()
         senders = [
             subprocess.Popen(
-                ["storescu", "-aet", "BENCHSCU", "-aec", AE_TITLE, "127.0.0.1", str(port), *map(str, files)],
+                [storescu, "-aet", "BENCHSCU", "-aec", AE_TITLE, "127.0.0.1", str(port), *map(str, files)],
                 env=ENVIRONMENT,
                 stderr=subprocess.DEVNULL,
             )

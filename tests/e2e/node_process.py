@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.dcmtk import find
 from tests.e2e.pacs import AE_TITLE as PACS_AE_TITLE
 from tests.e2e.ports import free_port
 from tests.waiting import eventually
@@ -62,7 +63,7 @@ class NodeProcess:
         assert sent.returncode == 0, sent.stderr
 
     def _dcmtk(self, program: str, files: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-        command = [program, *options, "-aec", "CTNODE", "127.0.0.1", str(self.port), *files]
+        command = [str(find(program)), *options, "-aec", "CTNODE", "127.0.0.1", str(self.port), *files]
         environment = {**os.environ, "TCP_NODELAY": "1"}
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
 

@@ -6,7 +6,6 @@ DCMTK sends, `ctnode serve` works, a Debian Orthanc is the PACS; dciodvfy and hi
 from __future__ import annotations
 
 import csv
-import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -19,6 +18,7 @@ import highdicom as hd
 import pydicom
 import pytest
 
+from tests.dcmtk import find
 from tests.e2e.node_process import NodeProcess, running_node
 from tests.e2e.pacs import PROGRAM, Pacs, running_pacs
 from tests.real_ct import DATA, unpack
@@ -27,7 +27,7 @@ from tests.waiting import eventually
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.data,
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed"),
+    pytest.mark.skipif(find("storescu") is None, reason="DCMTK is not installed"),
     pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installed"),
 ]
 
@@ -62,7 +62,16 @@ def returned(ct: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 def send_to_pacs(pacs: Pacs, ct: Path) -> None:
     """The modality sends to the PACS too, as in a hospital."""
-    command = ["storescu", "-aec", "ORTHANC", "127.0.0.1", str(pacs.dicom_port), "+sd", "+r", str(ct)]
+    command = [
+        str(find("storescu")),
+        "-aec",
+        "ORTHANC",
+        "127.0.0.1",
+        str(pacs.dicom_port),
+        "+sd",
+        "+r",
+        str(ct),
+    ]
     subprocess.run(command, check=True, capture_output=True, env={"TCP_NODELAY": "1"}, timeout=180)
 
 

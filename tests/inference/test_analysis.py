@@ -209,14 +209,15 @@ def test_a_thing_that_is_no_body_is_undetermined():
 
 
 REAL = [
-    ("abdpel-tcga-bc-a10w-ce", {"ABDOMEN-PELVIS", "CHEST-ABDOMEN-PELVIS"}),
-    ("chest-lidc-0002", {"CHEST", "CHEST-ABDOMEN", "NECK-CHEST"}),
-    ("petct-acrin001-b", {"ABDOMEN-PELVIS", "CHEST-ABDOMEN-PELVIS"}),
+    ("abdpel-tcga-bc-a10w-ce", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
+    ("chest-lidc-0002", "CHEST", {"NECK", "CHEST", "ABDOMEN"}),
+    ("petct-acrin001-b", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
 ]
+"""Volume, a region that it shows whole, and every region that it shows (../shared/data/series.csv)."""
 
 
-@pytest.mark.parametrize(("name", "expected"), REAL)
-def test_held_out_patients_are_named_rightly_or_not_at_all(name, expected):
+@pytest.mark.parametrize(("name", "whole", "shown"), REAL)
+def test_no_held_out_patient_is_given_a_region_that_is_not_there(name, whole, shown):
     path = DATA / "volumes" / f"{name}.npz"
     if not path.is_file():
         pytest.skip(f"real CT absent: volumes/{name}.npz is not in ../shared/data")
@@ -230,7 +231,6 @@ def test_held_out_patients_are_named_rightly_or_not_at_all(name, expected):
     at = tuple(replace(s, position_mm=(0.0, 0.0, float(v))) for s, v in zip(g.slices, z, strict=True))
     v = Volume(series_instance_uid="1.2", number=1, geometry=replace(g, slices=at), voxels=hu)
     found = analyse(v, ScoreModel.load("cpu"), header())
-    # never a wrong name: where the curve makes no sense, the reason is given instead
-    assert found.body_part.value in expected or (
-        found.body_part.value == "undetermined" and found.curve_warnings
-    )
+    named = set(found.body_part.value.split("-"))
+    assert whole in named
+    assert named <= shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -33,6 +32,7 @@ from storage.blobs import Blobs, Shelf
 from storage.ledger import Ledger
 from storage.records import Association, Event, Instance, Series
 from storage.states import Ending
+from tests.dcmtk import find
 from tests.waiting import eventually
 
 SCU = Peer(name="scanner", ae_title="SCU", may_send=True, hosts=("127.0.0.1",))
@@ -42,11 +42,10 @@ LE = ExplicitVRLittleEndian
 
 def dcmtk(program: str) -> str:
     """DCMTK's program: pynetdicom has scripts of the same names. The test is skipped where it is missing."""
-    for folder in os.environ["PATH"].split(os.pathsep):
-        path = shutil.which(program, path=folder)
-        if path is not None and Path(path).read_bytes()[:4] == b"\x7fELF":
-            return path
-    pytest.skip(f"DCMTK is not installed: {program}")
+    path = find(program)
+    if path is None:
+        pytest.skip(f"DCMTK is not installed: {program}")
+    return path
 
 
 def dcmtk_run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -20,11 +19,12 @@ from pynetdicom import AE, evt
 
 from node.addresses import PeerAddress
 from node.transport import Timeouts
+from tests.dcmtk import find
 
 FAST = Timeouts(connect_s=5, acse_s=5, dimse_s=5, network_s=5)
 SHORT = Timeouts(connect_s=0.5, acse_s=0.5, dimse_s=0.5, network_s=0.5)
 
-needs_dcmtk = pytest.mark.skipif(shutil.which("storescp") is None, reason="DCMTK is not installed")
+needs_dcmtk = pytest.mark.skipif(find("storescp") is None, reason="DCMTK is not installed")
 
 
 def free_port() -> int:
@@ -41,7 +41,7 @@ def here(port: int, ae_title: str = "PEER") -> PeerAddress:
 def storescp(folder: Path, *options: str) -> Iterator[PeerAddress]:
     """DCMTK's storescp, writing into a folder what it receives, bit for bit."""
     port = free_port()
-    command = ["storescp", "+B", "-od", str(folder), *options, str(port)]
+    command = [str(find("storescp")), "+B", "-od", str(folder), *options, str(port)]
     process = subprocess.Popen(command, env={**os.environ, "TCP_NODELAY": "1"}, stderr=subprocess.DEVNULL)
     try:
         _wait_for(process, port)
