@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import pydicom
 import typer
+from pydicom.errors import InvalidDicomError
 from rich.console import Console
 
 from node import processes, revival, standing, tables
@@ -16,7 +17,7 @@ from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
 from storage import deliveries
-from storage.errors import ConfigError
+from storage.errors import ConfigError, Unreadable
 from storage.ledger import Ledger
 from storage.records import Delivery
 from storage.workflows import Jobs
@@ -103,7 +104,13 @@ def queue_retry(
 @app.command()
 def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Print a structured report (SR) as text."""
-    console.print(sr_text(pydicom.dcmread(file)), soft_wrap=True)
+    try:
+        report = pydicom.dcmread(file)
+    except InvalidDicomError as error:
+        raise Unreadable(f"{file} is no DICOM file") from error
+    if "ContentSequence" not in report:
+        raise Unreadable(f"{file} is no structured report, but {report.SOPClassUID.name}")
+    console.print(sr_text(report), soft_wrap=True)
 
 
 def _is_meant(row: Delivery, what: str) -> bool:

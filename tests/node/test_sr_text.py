@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataset import Dataset
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
-from node.commands_node import app
+from node.commands_node import app, show
 from node.sr_text import sr_text
+from storage.errors import Unreadable
+from tests.node.receiving import ct
 
 
 def code(meaning: str, value: str = "1") -> list[Dataset]:
@@ -103,3 +107,20 @@ def test_the_command_prints_it_as_it_is(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["show", str(tmp_path / "sr.dcm")])
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[7].strip() == "Comment: [bold] " + ("long " * 40).strip()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"no DICOM at all", "is no DICOM file"), (None, "is no structured report, but CT Image Storage")],
+)
+def test_show_says_what_is_no_report(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    file = tmp_path / "1.dcm"
+    if content is None:
+        ds = ct()
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(file, enforce_file_format=True)
+    else:
+        file.write_bytes(content)
+    with pytest.raises(Unreadable, match=reason):
+        show(file)
