@@ -21,6 +21,8 @@ from inference.series import ReadVolume, RefusedVolume
 NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis; research software"
 """The first warning of every volume."""
 
+SHOWN_OF_UID: Final = 12
+
 UNDETERMINED: Final = "undetermined"
 
 COLUMNS: Final = (
@@ -126,7 +128,7 @@ def to_table(reports: Sequence[Report]) -> Table:
 
 def _cells(report: Report) -> tuple[str, ...]:
     return (
-        report["series_instance_uid"],
+        _short(report["series_instance_uid"]),
         "" if report["volume"] is None else str(report["volume"]),
         str(report["slices"]),
         report["axis"]["value"],
@@ -136,6 +138,11 @@ def _cells(report: Report) -> tuple[str, ...]:
         _level_cell(report["levels"]["L3"]),
         report["reason"] or "; ".join(report["warnings"][1:]),
     )
+
+
+def _short(uid: str) -> str:
+    """The end of a UID, which tells series apart; the JSON has it whole."""
+    return uid if len(uid) <= SHOWN_OF_UID else f"...{uid[-SHOWN_OF_UID:]}"
 
 
 def _level_cell(level: Report) -> str:

@@ -148,7 +148,7 @@ def test_the_table_has_a_line_per_volume_and_says_what_it_is_not_for(read: ReadV
         console.print(to_table([analysed(read, findings_of(read), SECONDS), failed]))
 
     lines = capture.get().splitlines()
-    (first,) = [line for line in lines if uid("series") in line]
+    (first,) = [line for line in lines if uid("series")[-12:] in line]
     (second,) = [line for line in lines if "1.2.3 " in line]
     assert [cell.strip() for cell in first.split("│")[2:-1]] == [
         "1", "3", "axial", "ABDOMEN", "yes", "-2", "not in field", "scores run backwards"
