@@ -124,7 +124,8 @@ def _agreeing(t12: Level, l3: Level, calibration: Calibration) -> dict[str, Leve
     sd = sqrt(GAP_SD_MM**2 + calibration.gap_sd_mm**2)
     away = abs(gap - GAP_MM)
     reason = f"T12 to L3 is {gap:.0f} mm, {GAP_MM:.0f} mm expected"
-    if away > REJECTED_SD * sd or gap <= 0:
+    widest = max(t12.half_width_mm, l3.half_width_mm) + max(0.0, away - WIDENED_SD * sd)
+    if away > REJECTED_SD * sd or gap <= 0 or widest > WIDEST_MM:
         neither = Level(presence=Presence.CANNOT_TELL, reason=reason)
         return {"T12": neither, "L3": neither}
     if away <= WIDENED_SD * sd:

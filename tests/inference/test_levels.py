@@ -140,3 +140,13 @@ def test_a_level_that_is_not_found_points_nowhere():
     found = finding(find_levels(curve, CALIBRATION)["L3"], curve, ("1.2",) * 100)
     assert (found.z_mm, found.slice_index, found.sop_instance_uid, found.interval_mm) == (None,) * 4
     assert found.presence is Presence.NOT_IN_FIELD
+
+
+def test_an_interval_that_would_tell_nothing_is_not_told():
+    unsure = replace(CALIBRATION, gap_sd_mm=40.0, level_half_width_mm=60.0)
+    gap = GAP_MM + 130  # 49 mm beyond two sd: 109 mm either way
+    curve = curve_of(-200, 500, slope=(LEVEL_SCORES["T12"] - LEVEL_SCORES["L3"]) / gap)
+    lenient = replace(curve, credible=True, warnings=())
+    for level in find_levels(lenient, unsure).values():
+        assert level.presence is Presence.CANNOT_TELL
+        assert level.reason == f"T12 to L3 is {gap:.0f} mm, {GAP_MM:.0f} mm expected"
