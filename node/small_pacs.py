@@ -10,6 +10,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from node.contexts import accepted_contexts
 from node.part10 import file_head
+from node.status import SUCCESS
 
 
 class SmallPacs:
@@ -36,7 +37,7 @@ class SmallPacs:
         part = self.folder / f"{request.AffectedSOPInstanceUID}.part"
         part.write_bytes(head + request.DataSet.getvalue())
         part.rename(part.with_suffix(".dcm"))
-        return 0x0000
+        return SUCCESS
 
     def close(self) -> None:
         """Stop listening."""
