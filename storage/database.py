@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from storage.errors import LedgerDown
 
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a writer waits for another process's transaction on SQLite."""
+WAL_RETRY_S: Final = 0.01
+"""Between two attempts to turn a database to WAL mode; the other one's change takes less."""
 READ_ONLY: Final = "25006"
 """SQLSTATE read_only_sql_transaction: PostgreSQL on a standby, or told to write no more."""
 MIGRATION_LOCK: Final = 0x63746E
@@ -40,9 +43,27 @@ def open_engine(url: str) -> Engine:
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
-    connection.execute("PRAGMA journal_mode=WAL")
+    _turn_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """WAL mode, however many open the new database at once.
+
+    The change of mode takes the whole file for a moment, and SQLite refuses a second one without
+    asking its busy handler: the time-out of the connection does not help, only another attempt does.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

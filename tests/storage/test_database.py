@@ -187,3 +187,31 @@ def _rest(reports: Pipe) -> set[str]:
             rest.add(reports.recv())
     except EOFError:
         return rest
+
+
+def test_a_new_database_that_another_host_is_writing_is_turned_to_wal_as_soon_as_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+
+    def other_ends(wait_s: float) -> None:
+        waits.append(wait_s)
+        other.execute("ROLLBACK")
+
+    monkeypatch.setattr("storage.database.time.sleep", other_ends)
+    with database.reading(database.open_engine(f"sqlite:///{tmp_path}/new.db")) as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    assert waits == [database.WAL_RETRY_S]
+    other.close()
+
+
+def test_a_database_that_never_comes_free_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    engine = database.open_engine(f"sqlite:///{tmp_path}/new.db")
+    with pytest.raises(LedgerDown, match="database is locked"), database.reading(engine):
+        pytest.fail("the database is held by another")
+    other.close()
