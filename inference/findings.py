@@ -53,6 +53,7 @@ class AxisFinding:
     value: Axis  # what is reported
     confidence: float  # 0..1
     from_header: Axis  # what Image Orientation (Patient) says
+    from_pixels: Axis = Axis.UNDETERMINED  # what the pixels show, whatever the header says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,21 @@ class RegionExtent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassGuess:
+    """One of the 16 series classes (Li 2023), with its probability."""
+
+    name: str  # "Chest-abdomen-pelvis" and its kin
+    probability: float  # 0..1
+
+
+@dataclass(frozen=True, kw_only=True)
 class BodyPartFinding:
     """The body part and the regions it is made of."""
 
     value: str  # a class name, CHEST-ABDOMEN-PELVIS and its kin, or "undetermined"
     confidence: float  # 0..1
     regions: tuple[RegionExtent, ...]  # from the feet upwards
+    classes: tuple[ClassGuess, ...] = ()  # of the 16 series classes, likeliest first; empty where unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +91,8 @@ class ContrastFinding:
 
     value: Contrast
     confidence: float  # 0..1
+    probability: float | None = None  # calibrated, that contrast medium is seen; None where no model could look
+    reason: str = ""  # why it is undetermined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +103,7 @@ class SliceScore:
     z_mm: float  # position along the head-pointing normal, mm in the patient frame
     raw: float  # the network's answer
     score: float  # smoothed in z
+    sd: float | None = None  # of the smoothed score, score units; None where the model gives none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +117,7 @@ class LevelFinding:
     confidence: float = 0.0  # probability that the interval holds the true level
     interval_mm: tuple[float, float] | None = None  # z range
     reason: str = ""  # why it is not found, or what makes it doubtful
+    warnings: tuple[str, ...] = ()  # likely enumeration variants: 11 or 13 ribs, 4 or 6 lumbar vertebrae
 
 
 @dataclass(frozen=True, kw_only=True)

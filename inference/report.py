@@ -15,18 +15,30 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from inference.findings import Axis, Contrast, Findings, LevelFinding, Presence
+from inference.findings import (
+    Axis,
+    AxisFinding,
+    BodyPartFinding,
+    Contrast,
+    ContrastFinding,
+    Findings,
+    LevelFinding,
+    Presence,
+)
 from inference.series import ReadVolume, RefusedVolume
+from inference.series_class import decided
 
 NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis; research software"
 """The first warning of every volume."""
+
+NOT_ANALYSED: Final = "not analysed"
 
 SHOWN_OF_UID: Final = 12
 
 UNDETERMINED: Final = "undetermined"
 
 COLUMNS: Final = (
-    "series", "volume", "slices", "axis", "body part", "contrast", "T12 mm", "L3 mm", "remarks",
+    "series", "volume", "slices", "axis", "body part", "class", "contrast", "T12 mm", "L3 mm", "remarks",
 )  # fmt: skip
 
 Report = dict[str, Any]
@@ -42,19 +54,14 @@ class Seconds:
 
 def analysed(read: ReadVolume, findings: Findings, seconds: Seconds) -> Report:
     """The report of an eligible volume."""
-    axis, body_part = findings.axis, findings.body_part
     return {
         "series_instance_uid": read.volume.series_instance_uid,
         "volume": read.volume.number,
         "eligible": True,
         "reason": "",
         "slices": len(read.volume.geometry.slices),
-        "axis": _axis(axis.value, axis.confidence, axis.from_header),
-        "body_part": {
-            "value": body_part.value,
-            "confidence": body_part.confidence,
-            "regions": [asdict(region) for region in body_part.regions],
-        },
+        "axis": asdict(findings.axis),
+        "body_part": _body_part(findings.body_part),
         "contrast": asdict(findings.contrast),
         "slice_scores": [asdict(score) for score in findings.slice_scores],
         "levels": {"T12": _level(findings.t12), "L3": _level(findings.l3)},
@@ -87,16 +94,16 @@ def unanalysed(
     seconds: Seconds,
 ) -> Report:
     """The report where no model spoke; number is None where the series could not even be parted."""
-    silent = LevelFinding(presence=Presence.CANNOT_TELL, reason="not analysed")
+    silent = LevelFinding(presence=Presence.CANNOT_TELL, reason=NOT_ANALYSED)
     return {
         "series_instance_uid": series_instance_uid,
         "volume": number,
         "eligible": False,
         "reason": reason,
         "slices": slices,
-        "axis": _axis(axis, 0.0, axis),
-        "body_part": {"value": UNDETERMINED, "confidence": 0.0, "regions": []},
-        "contrast": {"value": Contrast.UNDETERMINED, "confidence": 0.0},
+        "axis": asdict(AxisFinding(value=axis, confidence=0.0, from_header=axis)),
+        "body_part": _body_part(BodyPartFinding(value=UNDETERMINED, confidence=0.0, regions=())),
+        "contrast": asdict(ContrastFinding(value=Contrast.UNDETERMINED, confidence=0.0, reason=NOT_ANALYSED)),
         "slice_scores": [],
         "levels": {"T12": _level(silent), "L3": _level(silent)},
         "header_disagreements": [],
@@ -133,11 +140,19 @@ def _cells(report: Report) -> tuple[str, ...]:
         str(report["slices"]),
         report["axis"]["value"],
         report["body_part"]["value"],
+        report["body_part"]["class"],
         report["contrast"]["value"],
         _level_cell(report["levels"]["T12"]),
         _level_cell(report["levels"]["L3"]),
-        report["reason"] or "; ".join(report["warnings"][1:]),
+        report["reason"] or "; ".join(_remarks(report)),
     )
+
+
+def _remarks(report: Report) -> list[str]:
+    """What to know before trusting the line: warnings, what the header says otherwise, variants of levels."""
+    said = [f"{d['attribute']} is {d['header']}" for d in report["header_disagreements"]]
+    levels = [f"{name}: {w}" for name, level in report["levels"].items() for w in level["warnings"]]
+    return [*report["warnings"][1:], *said, *levels]
 
 
 def _short(uid: str) -> str:
@@ -149,8 +164,10 @@ def _level_cell(level: Report) -> str:
     return f"{level['z_mm']:.0f}" if level["found"] and level["z_mm"] is not None else level["state"]
 
 
-def _axis(value: Axis, confidence: float, from_header: Axis) -> Report:
-    return {"value": value, "confidence": confidence, "from_header": from_header}
+def _body_part(found: BodyPartFinding) -> Report:
+    """With the class that is decided on, "undetermined" where none of the 16 is likely enough."""
+    guess = decided(found.classes)
+    return asdict(found) | {"class": UNDETERMINED if guess is None else guess.name}
 
 
 def _level(level: LevelFinding) -> Report:
@@ -163,6 +180,7 @@ def _level(level: LevelFinding) -> Report:
         "confidence": level.confidence,
         "interval_mm": level.interval_mm,
         "reason": level.reason,
+        "warnings": list(level.warnings),
     }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from inference import report
+from inference.bodypart import UNDETERMINED
 from inference.findings import Findings
 from inference.report import Seconds
 from inference.results.identity import volume_digest
 from inference.series import ReadVolume, RefusedVolume
+from inference.series_class import decided
 from storage.records import FindingRow, Series, VolumeRow
 
 
@@ -41,9 +43,15 @@ def volume_row(series: Series, read: ReadVolume, written: report.Report) -> Volu
 def finding_rows(findings: Findings) -> tuple[FindingRow, ...]:
     """One row per finding, for queries."""
     axis, body_part, contrast = findings.axis, findings.body_part, findings.contrast
+    guess = decided(body_part.classes)
     return (
         FindingRow(name="axis", value=axis.value, confidence=axis.confidence),
         FindingRow(name="body_part", value=body_part.value, confidence=body_part.confidence),
+        FindingRow(
+            name="series_class",
+            value=UNDETERMINED if guess is None else guess.name,
+            confidence=0.0 if guess is None else guess.probability,
+        ),
         FindingRow(name="contrast", value=contrast.value, confidence=contrast.confidence),
         FindingRow(name="T12", value=findings.t12.presence, confidence=findings.t12.confidence),
         FindingRow(name="L3", value=findings.l3.presence, confidence=findings.l3.confidence),

@@ -9,21 +9,50 @@ from pydicom.dataset import Dataset
 
 INDENT: Final = "  "
 
+MEASUREMENT_GROUP: Final = "125007"
+TRACKING_IDENTIFIER: Final = "112039"
+TRACKING_UID: Final = "112040"
+
+SHOWN_ONCE: Final = frozenset({"111000", "111001", "111002", "111003", "122405"})
+"""What every measurement group repeats of its algorithm (PS3.16 TID 4019): the same value is shown once."""
+
 
 def sr_text(report: Dataset) -> str:
-    """The whole report; the caller prints it."""
+    """The whole report; the caller prints it.
+
+    A measurement group is headed by its tracking identifier; its tracking UID, and what an earlier group
+    said of the same algorithm, are left out.
+    """
     title = _meaning(report, "ConceptNameCodeSequence")
-    return "\n".join([title, "=" * len(title), *_lines(report, 0)])
+    return "\n".join([title, "=" * len(title), *_lines(report, 0, set())])
 
 
-def _lines(item: Dataset, depth: int) -> Iterator[str]:
+def _lines(item: Dataset, depth: int, said: set[tuple[str, str]]) -> Iterator[str]:
+    group = _code(item) == MEASUREMENT_GROUP
     for child in item.get("ContentSequence", []):
         if "ReferencedContentItemIdentifier" in child:
             continue
-        name = _meaning(child, "ConceptNameCodeSequence")
-        value = _VALUES.get(child.ValueType, _nothing)(child)
+        code, value = _code(child), _VALUES.get(child.ValueType, _nothing)(child)
+        if group and (code in (TRACKING_IDENTIFIER, TRACKING_UID) or (code, value) in said):
+            continue
+        if group and code in SHOWN_ONCE:
+            said.add((code, value))
+        name = _heading(child) or _meaning(child, "ConceptNameCodeSequence")
         yield INDENT * depth + (f"{name}: {value}" if value else name)
-        yield from _lines(child, depth + 1)
+        yield from _lines(child, depth + 1, said)
+
+
+def _heading(item: Dataset) -> str:
+    """The tracking identifier of a measurement group; "" where the item is none or has none."""
+    if _code(item) != MEASUREMENT_GROUP:
+        return ""
+    texts = [c for c in item.get("ContentSequence", []) if _code(c) == TRACKING_IDENTIFIER]
+    return str(texts[0].TextValue) if texts else ""
+
+
+def _code(item: Dataset) -> str:
+    codes = item.get("ConceptNameCodeSequence")
+    return str(codes[0].get("CodeValue", "")) if codes else ""
 
 
 def _meaning(item: Dataset, keyword: str) -> str:

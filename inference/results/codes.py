@@ -17,6 +17,8 @@ SCAN_PLANE: Final = Code("130546", "DCM", "Cross-sectional scan plane orientatio
 PROCEDURE_CONTEXT: Final = Code("408730004", "SCT", "Procedure Context")  # TID 10013 row 5
 SCORE: Final = Code("246262008", "SCT", "Score")
 PROBABILITY: Final = Code("122157", "DCM", "Probability")
+STANDARD_DEVIATION: Final = Code("386136009", "SCT", "Standard Deviation")  # CID 7464
+MEDIAN: Final = Code("373099004", "SCT", "Median")  # CID 7464
 COMMENT: Final = Code("121106", "DCM", "Comment")
 TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")  # CID 210
 

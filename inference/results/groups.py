@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import Any, Final
 
-from inference.findings import RegionExtent
+from highdicom import sr
+
+from inference.findings import Axis, Contrast, RegionExtent, SliceScore
 from inference.results import codes
 from inference.results.content import (
     evaluation,
@@ -18,15 +21,22 @@ from inference.results.content import (
 )
 from inference.results.levels import level_groups, level_remarks
 from inference.results.records import Inputs
+from inference.series_class import decided
 from storage.errors import InvalidResult
 
 SCORE_DECIMALS: Final = 2
+
+GUESSES: Final = ("Series class", "Second series class")
+"""Tracking identifiers of the likeliest classes; no more than these are written."""
+
+NO_CLASS: Final = "None of the 16 series classes is likely enough"
 
 
 def measurement_groups(inputs: Inputs) -> list[Any]:
     """All groups of one report; what is not known is said to be undetermined or left out, never guessed."""
     return [
         _body_part(inputs),
+        *_series_classes(inputs),
         _axis(inputs),
         _contrast(inputs),
         *level_groups(inputs),
@@ -43,34 +53,61 @@ def region_output(extent: RegionExtent) -> str:
 
 def _body_part(inputs: Inputs) -> Any:
     found = inputs.findings.body_part
-    values = codes.body_part_codes(found.value)
-    if values is None:
-        raise InvalidResult(f"Target Region has no code for the body part {found.value!r}")
     return group(
         inputs,
         "Body part",
         measurements=[probability(found.confidence)],
-        qualitative_evaluations=[evaluation(codes.TARGET_REGION, value) for value in values],
+        qualitative_evaluations=_target_regions(found.value),
+        remarks=[f"By the range that is covered: {found.value}"],
     )
+
+
+def _target_regions(body_part: str) -> list[Any]:
+    values = codes.body_part_codes(body_part)
+    if values is None:
+        raise InvalidResult(f"Target Region has no code for the body part {body_part!r}")
+    return [evaluation(codes.TARGET_REGION, value) for value in values]
+
+
+def _series_classes(inputs: Inputs) -> Iterator[Any]:
+    """The class and the next best; first of all that there is none, where that is likelier."""
+    classes = inputs.findings.body_part.classes
+    outputs = iter(GUESSES)
+    if decided(classes) is None:
+        undetermined = evaluation(codes.TARGET_REGION, codes.UNDETERMINED)
+        yield group(inputs, next(outputs), qualitative_evaluations=[undetermined], remarks=[NO_CLASS])
+    for output, guess in zip(outputs, classes, strict=False):
+        yield group(
+            inputs,
+            output,
+            measurements=[probability(guess.probability)],
+            qualitative_evaluations=_target_regions(guess.name),
+            remarks=[guess.name],
+        )
 
 
 def _axis(inputs: Inputs) -> Any:
     found = inputs.findings.axis
+    by_pixels = "do not tell" if found.from_pixels is Axis.UNDETERMINED else f"say {found.from_pixels}"
     return group(
         inputs,
         "Imaging axis",
         measurements=[probability(found.confidence)],
         qualitative_evaluations=[evaluation(codes.SCAN_PLANE, codes.AXES[found.value])],
+        remarks=[f"The header says {found.from_header}, the pixels {by_pixels}"],
     )
 
 
 def _contrast(inputs: Inputs) -> Any:
     found = inputs.findings.contrast
+    seen = found.probability
+    remarks = [] if seen is None else [f"Probability that contrast medium is seen: {seen:.3f}"]
     return group(
         inputs,
         "Intravenous contrast",
-        measurements=[probability(found.confidence)],
+        measurements=[] if found.value is Contrast.UNDETERMINED else [probability(found.confidence)],
         qualitative_evaluations=[evaluation(codes.PROCEDURE_CONTEXT, codes.CONTRASTS[found.value])],
+        remarks=[*remarks, found.reason] if found.reason else remarks,
     )
 
 
@@ -96,13 +133,17 @@ def _region(inputs: Inputs, extent: RegionExtent) -> Any:
             f"region {extent.region} spans the slices {extent.first_slice} to {extent.last_slice},"
             f" the volume has {len(slices)}"
         )
-    inside = slices[extent.first_slice : extent.last_slice + 1]
+    first, last = extent.first_slice, extent.last_slice
+    ends = (slices[first],) if first == last else (slices[first], slices[last])
     return group(
         inputs,
         region_output(extent),
         qualitative_evaluations=[evaluation(codes.TARGET_REGION, codes.REGIONS[extent.region])],
-        source_images=group_images(inputs, inside),
-        remarks=[f"{len(inside)} slices, {extent.start_mm:.1f} to {extent.end_mm:.1f} mm"],
+        source_images=group_images(inputs, ends),
+        remarks=[
+            f"Slices {first + 1} to {last + 1} of {len(slices)} in order of position,"
+            f" {extent.start_mm:.1f} to {extent.end_mm:.1f} mm; the first and the last are referenced"
+        ],
     )
 
 
@@ -116,13 +157,17 @@ def _slice_scores(inputs: Inputs) -> Iterator[Any]:
     yield group(
         inputs,
         "Slice scores",
-        measurements=[
-            number(
-                codes.SCORE,
-                score.score,
-                SCORE_DECIMALS,
-                referenced_images=[measured_in(inputs, slice_at(inputs, k, score.sop_instance_uid))],
-            )
-            for k, score in enumerate(scores)
-        ],
+        measurements=[*_spread(scores), *[_score(inputs, k, score) for k, score in enumerate(scores)]],
     )
+
+
+def _spread(scores: Sequence[SliceScore]) -> Iterator[sr.Measurement]:
+    """The median of the scores' standard deviations: one for each slice would add a half to the report."""
+    sds = [score.sd for score in scores if score.sd is not None]
+    if sds:
+        yield number(codes.STANDARD_DEVIATION, median(sds), SCORE_DECIMALS, derivation=codes.MEDIAN)
+
+
+def _score(inputs: Inputs, index: int, score: SliceScore) -> sr.Measurement:
+    image = measured_in(inputs, slice_at(inputs, index, score.sop_instance_uid))
+    return number(codes.SCORE, score.score, SCORE_DECIMALS, referenced_images=[image])

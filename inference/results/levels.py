@@ -42,12 +42,13 @@ def level_groups(inputs: Inputs) -> Iterator[Any]:
 
 
 def level_remarks(inputs: Inputs) -> Iterator[str]:
-    """Why a level is not reported: without this line its absence would say nothing."""
+    """Why a level is not reported, for its absence says nothing; and what makes it doubtful."""
     for name, level in levels_of(inputs).items():
         if level.presence is not Presence.FOUND:
             yield f"{name}: {level.presence}" + (f" ({level.reason})" if level.reason else "")
         elif level.slice_index is None and not inputs.volume.geometry.frame_of_reference_uid:
             yield f"{name}: found at {level.z_mm} mm, but the volume has neither a slice nor a frame for it"
+        yield from (f"{name}: {warning}" for warning in level.warnings)
 
 
 def level_output(name: str) -> str:
@@ -72,7 +73,7 @@ def _slice_group(inputs: Inputs, name: str, level: LevelFinding) -> Any:
             )
         ],
         source_images=group_images(inputs, [slice_]),
-        remarks=[_place(inputs, level)],
+        remarks=[_place(inputs, level), *level.warnings],
     )
 
 

@@ -10,7 +10,10 @@ import typer.main
 from pydicom.uid import UID
 
 import storage.errors
+from inference.report_fields import FIELDS
 from inference.results import BUILDERS
+from inference.results.codes import body_part_codes
+from inference.series_protocols import PROTOCOLS
 from node.__main__ import app
 from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
 from node.peers import Admission
@@ -94,6 +97,25 @@ def results() -> str:
     return table(("kind", "SOP class"), [(f"`{kind}`", names[kind]) for kind in BUILDERS])
 
 
+def report_fields() -> str:
+    """The fields of the JSON of `ctnode analyze`."""
+    return table(("field", "what it says"), [(f"`{field}`", said) for field, said in FIELDS.items()])
+
+
+def series_classes() -> str:
+    """The 16 series classes and their codes."""
+    rows = [
+        (
+            name,
+            " + ".join(
+                f"({c.value}, {c.scheme_designator}, {c.meaning})" for c in body_part_codes(name) or ()
+            ),
+        )
+        for name in PROTOCOLS
+    ]
+    return table(("class", "Target Region (123014, DCM)"), rows)
+
+
 def error_tree() -> str:
     """The error tree of storage/errors.py."""
     tree = (storage.errors.__doc__ or "").split("\n\n")[1]
@@ -118,6 +140,8 @@ MAKERS: dict[str, Callable[[], str]] = {
     "sop-classes": sop_classes,
     "transfer-syntaxes": transfer_syntaxes,
     "results": results,
+    "report-fields": report_fields,
+    "series-classes": series_classes,
     "error-tree": error_tree,
     "states": states,
 }

@@ -20,6 +20,7 @@ from inference.findings import (
     Axis,
     AxisFinding,
     BodyPartFinding,
+    ClassGuess,
     Contrast,
     ContrastFinding,
     Findings,
@@ -184,7 +185,7 @@ def findings_of(volume: Volume, **changes: object) -> Findings:
     slices = volume.geometry.slices
     count = len(slices)
     found = Findings(
-        axis=AxisFinding(value=Axis.AXIAL, confidence=0.998, from_header=Axis.AXIAL),
+        axis=AxisFinding(value=Axis.AXIAL, confidence=0.998, from_header=Axis.AXIAL, from_pixels=Axis.AXIAL),
         body_part=BodyPartFinding(
             value="ABDOMEN-PELVIS",
             confidence=0.87,
@@ -192,11 +193,20 @@ def findings_of(volume: Volume, **changes: object) -> Findings:
                 extent(volume, Region.PELVIS, 0, count // 2),
                 extent(volume, Region.ABDOMEN, count // 4, count - 1),
             ),
+            classes=(
+                ClassGuess(name="Abdomen-pelvis", probability=0.912),
+                ClassGuess(name="Pelvis", probability=0.05),
+                ClassGuess(name="Abdomen", probability=0.02),
+            ),
         ),
-        contrast=ContrastFinding(value=Contrast.YES, confidence=0.95),
+        contrast=ContrastFinding(value=Contrast.YES, confidence=0.95, probability=0.975),
         slice_scores=tuple(
             SliceScore(
-                sop_instance_uid=s.sop_instance_uid, z_mm=float(z), raw=0.1 * k, score=10 + 40.126 * k / count
+                sop_instance_uid=s.sop_instance_uid,
+                z_mm=float(z),
+                raw=0.1 * k,
+                score=10 + 40.126 * k / count,
+                sd=1 + 0.25 * k / count,
             )
             for k, (s, z) in enumerate(zip(slices, volume.geometry.z_mm, strict=True))
         ),

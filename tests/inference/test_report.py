@@ -18,6 +18,8 @@ from inference.report import (
     to_table,
     unanalysed,
 )
+from inference.report_fields import FIELDS
+from inference.rows import finding_rows
 from inference.series import ReadVolume, RefusedVolume, volumes_of
 from tests.inference.findings_factory import findings_of
 from tests.inference.series_factory import CORONAL, save, stack_of, uid
@@ -28,6 +30,7 @@ KEYS = [
 ]  # fmt: skip
 LEVEL_KEYS = [
     "found", "state", "z_mm", "slice_index", "sop_instance_uid", "confidence", "interval_mm", "reason",
+    "warnings",
 ]  # fmt: skip
 SECONDS = Seconds(read=0.5, infer=0.25)
 
@@ -64,19 +67,24 @@ def test_an_eligible_volume(read: ReadVolume) -> None:
         "eligible": True,
         "reason": "",
         "slices": 3,
-        "axis": {"value": "axial", "confidence": 0.99, "from_header": "axial"},
+        "axis": {"value": "axial", "confidence": 0.99, "from_header": "axial", "from_pixels": "axial"},
         "body_part": {
             "value": "ABDOMEN",
             "confidence": 0.8,
             "regions": [
                 {"region": "abdomen", "start_mm": -7.0, "end_mm": 3.0, "first_slice": 0, "last_slice": 2}
             ],
+            "class": "Abdomen",
+            "classes": [
+                {"name": "Abdomen", "probability": 0.75},
+                {"name": "Abdomen-pelvis", "probability": 0.15},
+            ],
         },
-        "contrast": {"value": "yes", "confidence": 0.7},
+        "contrast": {"value": "yes", "confidence": 0.7, "probability": 0.85, "reason": ""},
         "slice_scores": [
-            {"sop_instance_uid": uids[0], "z_mm": -7.0, "raw": 30.0, "score": 31.0},
-            {"sop_instance_uid": uids[1], "z_mm": -2.0, "raw": 31.0, "score": 32.0},
-            {"sop_instance_uid": uids[2], "z_mm": 3.0, "raw": 32.0, "score": 33.0},
+            {"sop_instance_uid": uids[0], "z_mm": -7.0, "raw": 30.0, "score": 31.0, "sd": 1.0},
+            {"sop_instance_uid": uids[1], "z_mm": -2.0, "raw": 31.0, "score": 32.0, "sd": 2.0},
+            {"sop_instance_uid": uids[2], "z_mm": 3.0, "raw": 32.0, "score": 33.0, "sd": 3.0},
         ],
         "levels": {
             "T12": {
@@ -88,6 +96,7 @@ def test_an_eligible_volume(read: ReadVolume) -> None:
                 "confidence": 0.6,
                 "interval_mm": [-7.0, 3.0],
                 "reason": "",
+                "warnings": ["13 ribs are likely"],
             },
             "L3": {
                 "found": False,
@@ -98,6 +107,7 @@ def test_an_eligible_volume(read: ReadVolume) -> None:
                 "confidence": 0.0,
                 "interval_mm": None,
                 "reason": "below the lowest slice",
+                "warnings": [],
             },
         },
         "header_disagreements": [{"attribute": "BodyPartExamined", "header": "CHEST", "pixels": "ABDOMEN"}],
@@ -113,9 +123,25 @@ def test_a_refused_volume_has_the_same_keys_and_the_axis_of_its_header(refusal: 
     assert list(report) == KEYS
     assert (report["eligible"], report["volume"], report["slices"]) == (False, 1, 2)
     assert report["reason"] == "too few slices: 2, at least 3 make a volume (instance 1, instance 2)"
-    assert report["axis"] == {"value": "coronal", "confidence": 0.0, "from_header": "coronal"}
-    assert report["body_part"] == {"value": "undetermined", "confidence": 0.0, "regions": []}
-    assert report["contrast"] == {"value": "undetermined", "confidence": 0.0}
+    assert report["axis"] == {
+        "value": "coronal",
+        "confidence": 0.0,
+        "from_header": "coronal",
+        "from_pixels": "undetermined",
+    }
+    assert report["body_part"] == {
+        "value": "undetermined",
+        "confidence": 0.0,
+        "regions": [],
+        "classes": [],
+        "class": "undetermined",
+    }
+    assert report["contrast"] == {
+        "value": "undetermined",
+        "confidence": 0.0,
+        "probability": None,
+        "reason": "not analysed",
+    }
     assert report["slice_scores"] == report["header_disagreements"] == []
     for level in report["levels"].values():
         assert list(level) == LEVEL_KEYS
@@ -151,9 +177,50 @@ def test_the_table_has_a_line_per_volume_and_says_what_it_is_not_for(read: ReadV
     (first,) = [line for line in lines if uid("series")[-12:] in line]
     (second,) = [line for line in lines if "1.2.3 " in line]
     assert [cell.strip() for cell in first.split("│")[2:-1]] == [
-        "1", "3", "axial", "ABDOMEN", "yes", "-2", "not in field", "scores run backwards"
+        "1", "3", "axial", "ABDOMEN", "Abdomen", "yes", "-2", "not in field",
+        "scores run backwards; BodyPartExamined is CHEST; T12: 13 ribs are likely",
     ]  # fmt: skip
     assert [cell.strip() for cell in second.split("│")[2:-1]] == [
-        "", "2", "undetermined", "undetermined", "undetermined", "cannot tell", "cannot tell", "no reason"
+        "", "2", "undetermined", "undetermined", "undetermined", "undetermined", "cannot tell", "cannot tell",
+        "no reason",
     ]  # fmt: skip
     assert NOT_FOR_DIAGNOSIS in capture.get()
+
+
+def fields(value, path=""):
+    """The name of every leaf, in order; of a list of objects those of its first."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from fields(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from fields(value[0], f"{path}[]")
+    else:
+        yield path
+
+
+def test_every_field_is_documented_and_every_documented_field_is_written(read: ReadVolume) -> None:
+    report = plain(analysed(read, findings_of(read), SECONDS))
+    written = [field for field in fields(report) if not field.startswith("levels.L3")]
+    assert sorted(FIELDS) == sorted(written)
+    assert report["levels"]["L3"].keys() == report["levels"]["T12"].keys()
+
+
+def test_the_class_is_undetermined_where_none_is_likelier_than_none(read: ReadVolume) -> None:
+    findings = findings_of(read)
+    doubtful = replace(findings.body_part, classes=(replace(findings.body_part.classes[0], probability=0.4),))
+    report = analysed(read, replace(findings, body_part=doubtful), SECONDS)
+    assert (report["body_part"]["class"], report["body_part"]["classes"][0].get("probability")) == (
+        "undetermined",
+        0.4,
+    )
+
+
+def test_the_rows_of_the_ledger(read: ReadVolume) -> None:
+    assert [(row.name, row.value, row.confidence) for row in finding_rows(findings_of(read))] == [
+        ("axis", "axial", 0.99),
+        ("body_part", "ABDOMEN", 0.8),
+        ("series_class", "Abdomen", 0.75),
+        ("contrast", "yes", 0.7),
+        ("T12", "found", 0.6),
+        ("L3", "not in field", 0.0),
+    ]

@@ -119,8 +119,12 @@ def test_dcmqi_reads_every_group(case: Case, tmp_path: Path) -> None:
     read = json.loads((tmp_path / "sr.json").read_text())
     assert (read["CompletionFlag"], read["VerificationFlag"]) == ("COMPLETE", "UNVERIFIED")
     groups = {g["TrackingIdentifier"]: g for g in read["Measurements"]}
-    scores = [float(i["value"]) for i in groups["Slice scores"]["measurementItems"]]
+    spread, *scores = [float(i["value"]) for i in groups["Slice scores"]["measurementItems"]]
+    assert 1 < spread < 1.25
     assert scores == [round(s.score, 2) for s in case.findings.slice_scores]
+    known = case.findings.body_part.classes  # of one of the two cases; of the other it is undetermined
+    assert coded(groups["Series class"]) == {"123014": "818982008" if known else "373068000"}
+    assert ("Second series class" in groups) == bool(known)
     assert coded(groups["Imaging axis"]) == {"130546": "24422004"}
     assert coded(groups["Intravenous contrast"]) == {"408730004": "27483000"}
     assert groups["T12 level slice"]["FindingSite"]["CodeValue"] == "23215003"

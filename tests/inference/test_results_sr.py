@@ -15,6 +15,7 @@ from inference.findings import (
     Axis,
     AxisFinding,
     BodyPartFinding,
+    ClassGuess,
     Contrast,
     ContrastFinding,
     Disagreement,
@@ -25,7 +26,13 @@ from inference.findings import (
 from inference.results import BUILDERS, Inputs, ResultObject, build_results
 from inference.volume import Volume
 from storage.errors import InvalidResult
-from tests.inference.results_factory import PROVENANCE, findings_of, run, synthetic, to_bytes
+from tests.inference.results_factory import (
+    PROVENANCE,
+    findings_of,
+    run,
+    synthetic,
+    to_bytes,
+)
 
 AIR_DEVICE_UID = (
     "Warning - </ContributingEquipmentSequence(0018,a001)[2]/DeviceUID(0018,1002)>"
@@ -78,6 +85,8 @@ def test_reads_from_top_to_bottom_as_a_radiologist_does() -> None:
     findings = findings_of(volume, curve_warnings=("gap of 20.0 mm after slice 4",))
     assert names(report(evidence, volume, findings)) == [
         "Body part",
+        "Series class",
+        "Second series class",
         "Imaging axis",
         "Intravenous contrast",
         "T12 level slice",
@@ -99,13 +108,16 @@ def test_findings_come_back() -> None:
     assert values(found["Imaging axis"], "130546") == ["24422004"]
     assert values(found["Intravenous contrast"], "408730004") == ["27483000"]
     assert values(found["Region abdomen"], "123014") == ["818981001"]
-    inside = [s.sop_instance_uid for s in volume.geometry.slices[3:]]
-    assert [i.referenced_sop_instance_uid for i in found["Region abdomen"].source_images] == inside
+    assert texts(found["Body part"][0]) == ["By the range that is covered: ABDOMEN-PELVIS"]
+    assert texts(found["Imaging axis"][0]) == ["The header says axial, the pixels say axial"]
+    assert texts(found["Intravenous contrast"][0]) == ["Probability that contrast medium is seen: 0.975"]
 
 
 def test_one_score_for_each_slice_from_its_image() -> None:
     evidence, volume = synthetic()
-    scores = groups(report(evidence, volume, findings_of(volume)))["Slice scores"].get_measurements()
+    spread, *scores = groups(report(evidence, volume, findings_of(volume)))["Slice scores"].get_measurements()
+    assert (spread.name.value, spread.value) == ("386136009", 1.11)  # median of 1 + 0.25 k / 12
+    assert spread.derivation.value == "373099004"
     assert [m.value for m in scores] == [round(10 + 40.126 * k / 12, 2) for k in range(12)]
     sources = [image.referenced_sop_instance_uid for m in scores for image in m.referenced_images]
     assert sources == [s.sop_instance_uid for s in volume.geometry.slices]
@@ -169,7 +181,9 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
         volume,
         axis=AxisFinding(value=Axis.UNDETERMINED, confidence=0.3, from_header=Axis.AXIAL),
         body_part=BodyPartFinding(value="undetermined", confidence=0.2, regions=()),
-        contrast=ContrastFinding(value=Contrast.UNDETERMINED, confidence=0.5),
+        contrast=ContrastFinding(
+            value=Contrast.UNDETERMINED, confidence=0.5, probability=0.52, reason="no aorta in the field"
+        ),
         t12=LevelFinding(presence=Presence.CANNOT_TELL, reason="two candidates"),
         l3=LevelFinding(presence=Presence.NOT_IN_FIELD),
         disagreements=(Disagreement(attribute="BodyPartExamined", header="LIVER", pixels="Größe"),),
@@ -180,7 +194,22 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
     assert values(found["Body part"], "123014") == ["373068000"]
     assert values(found["Imaging axis"], "130546") == ["373068000"]
     assert values(found["Intravenous contrast"], "408730004") == ["373068000"]
-    assert names(document) == ["Body part", "Imaging axis", "Intravenous contrast", "Remarks", "Slice scores"]
+    assert numbers(found["Intravenous contrast"], "122157") == []  # of what would it be the probability?
+    assert texts(found["Intravenous contrast"][0]) == [
+        "Probability that contrast medium is seen: 0.520",
+        "no aorta in the field",
+    ]
+    assert texts(found["Imaging axis"][0]) == ["The header says axial, the pixels do not tell"]
+    assert texts(found["Body part"][0]) == ["By the range that is covered: undetermined"]
+    assert texts(found["Series class"][0]) == ["None of the 16 series classes is likely enough"]
+    assert names(document) == [
+        "Body part",
+        "Series class",
+        "Imaging axis",
+        "Intravenous contrast",
+        "Remarks",
+        "Slice scores",
+    ]
     assert remarks(document) == [
         "T12: cannot tell (two candidates)",
         "L3: not in field",
@@ -208,7 +237,7 @@ def test_coronal_reformat_has_points_but_no_slices_and_no_scores() -> None:
         volume, slice_scores=(), t12=LevelFinding(presence=Presence.NOT_IN_FIELD), l3=level
     )
     document = report(evidence, volume, replace(findings, body_part=replace(findings.body_part, regions=())))
-    assert names(document)[3:] == ["L3 level point", "Remarks"]
+    assert names(document)[5:] == ["L3 level point", "Remarks"]
     middle = (-20 + 31.5 * 0.8, -30 + 6 * 2, 77.5)
     assert groups(document)["L3 level point"].roi.value[0] == pytest.approx(middle, abs=1e-4)
 
@@ -243,6 +272,17 @@ def test_dciodvfy_finds_nothing(tmp_path: Path) -> None:
     [
         ({"body_part": BodyPartFinding(value="ELBOW", confidence=1.0, regions=())}, "'ELBOW'"),
         ({"contrast": ContrastFinding(value=Contrast.NO, confidence=1.5)}, "Probability is 1.5"),
+        (
+            {
+                "body_part": BodyPartFinding(
+                    value="CHEST",
+                    confidence=1.0,
+                    regions=(),
+                    classes=(ClassGuess(name="Elbow", probability=1.0),),
+                )
+            },
+            "'Elbow'",
+        ),
         ({"contrast": ContrastFinding(value=Contrast.NO, confidence=float("nan"))}, "Probability is nan"),
         (
             {"l3": LevelFinding(presence=Presence.FOUND, slice_index=12, sop_instance_uid="1.2")},

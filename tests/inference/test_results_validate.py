@@ -42,7 +42,7 @@ def repeated_tracking_uid(ds: Dataset) -> None:
 
 
 def foreign_slice(ds: Dataset) -> None:
-    group_items(ds, 3)[-2].ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+    group_items(ds, 5)[-2].ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "1.2.3"
 
 
 def foreign_evidence(ds: Dataset) -> None:
@@ -72,7 +72,7 @@ def no_segment_tracking(ds: Dataset) -> None:
 
 
 def source_instance(ds: Dataset) -> None:
-    ds.SOPInstanceUID = group_items(ds, 3)[-2].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    ds.SOPInstanceUID = group_items(ds, 5)[-2].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
 
 
 def source_series(ds: Dataset) -> None:
@@ -113,9 +113,9 @@ FAULTS: list[tuple[str, Fault, str]] = [
     ("SR", set_to("VerificationFlag", "VERIFIED"), "VerificationFlag is 'VERIFIED'"),
     ("SR", set_to("CompletionFlag", "PARTIAL"), "CompletionFlag is 'PARTIAL'"),
     ("SR", no_groups, "0 measurement groups"),
-    ("SR", no_tracking_uid, "tracking identifier is 'Imaging axis' and its UID None, expected both"),
+    ("SR", no_tracking_uid, "tracking identifier is 'Series class' and its UID None, expected both"),
     ("SR", no_tracking_identifier, "tracking identifier is ''"),
-    ("SR", repeated_tracking_uid, "is that of 'Body part' and of 'Imaging axis'"),
+    ("SR", repeated_tracking_uid, "is that of 'Body part' and of 'Series class'"),
     ("SEG", same_tracking_uid, "is that of 'Region pelvis' and of 'Region abdomen'"),
     ("SEG", no_segment_tracking, "tracking identifier is None"),
 ]

@@ -96,6 +96,31 @@ def test_one_item_a_line() -> None:
     assert sr_text(report()) == EXPECTED
 
 
+def group(name: str, model: str) -> Dataset:
+    texts = {"112039": name, "112040": "", "111001": model, "111003": "1.0", "121106": model}
+    children = [item("TEXT", f"concept {value}", TextValue=text) for value, text in texts.items()]
+    for child, value in zip(children, texts, strict=True):
+        child.ConceptNameCodeSequence[0].CodeValue = value
+    whole = item("CONTAINER", "Measurement Group", *children)
+    whole.ConceptNameCodeSequence[0].CodeValue = "125007"
+    return whole
+
+
+def test_a_group_is_headed_by_its_name_and_its_algorithm_is_shown_once() -> None:
+    root = item("CONTAINER", "Report", group("Body part", "A"), group("Axis", "A"), group("Contrast", "B"))
+    assert sr_text(root).splitlines()[2:] == [
+        "Body part",
+        "  concept 111001: A",
+        "  concept 111003: 1.0",
+        "  concept 121106: A",
+        "Axis",
+        "  concept 121106: A",
+        "Contrast",
+        "  concept 111001: B",
+        "  concept 121106: B",
+    ]
+
+
 def test_the_command_prints_it_as_it_is(tmp_path: Path) -> None:
     """Brackets are no markup, and a long line is not broken."""
     made = report()
