@@ -48,8 +48,9 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks
 
-bench: setup-test  ## Receive speed beside DCMTK's storescp, in alternating rounds
+bench: setup-test  ## Receiving beside DCMTK's storescp, the models beside BPR's, in alternating rounds
 	PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive
+	$(CTNODE) bench models
 
 clean:  ## Remove the virtual environment and build products; never the node's data
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

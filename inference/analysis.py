@@ -6,29 +6,33 @@ pixel), so slice order, flips and tilt change nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference import agreement, axis, bodypart, levels, trust
+from inference import acquisition, agreement, axis, bodypart, contrast, trust
 from inference.axial import resampled
-from inference.curve import Curve, fit
+from inference.chain import posterior
+from inference.curve import Curve, Readings, fit
 from inference.findings import (
     Axis,
     AxisFinding,
     BodyPartFinding,
-    Contrast,
-    ContrastFinding,
     Findings,
     LevelFinding,
     Presence,
     SliceScore,
 )
-from inference.models.score import ScoreModel
-from inference.preprocess import prepared_slices
-from inference.volume import Geometry, Volume
+from inference.fusion import fused
+from inference.geometry import slice_centres_z_mm
+from inference.levels import LEVELS, find_level
+from inference.models.bundle import Models
+from inference.models.series import SeriesLook
+from inference.projection import Box, box
+from inference.variants import likely_variants
+from inference.volume import Volume
 from storage.header import Header
 
 NOT_RESAMPLED: Final = "the slices are not axial and cannot be resampled: no scores"
@@ -37,80 +41,101 @@ NOT_RESAMPLED: Final = "the slices are not axial and cannot be resampled: no sco
 REFORMAT: Final = "made axial for scoring: "
 """Before the warnings of a curve whose slices are not the series' own."""
 
-NO_CONTRAST_MODEL: Final = ContrastFinding(value=Contrast.UNDETERMINED, confidence=0.0)
-"""What is said of contrast while no model for it exists."""
+NOT_CREDIBLE: Final = "the score curve is not credible: "
+"""Before the doubts for which no level is told."""
 
 
-def analyse(volume: Volume, model: ScoreModel, header: Header) -> Findings:
+@dataclass(frozen=True, kw_only=True)
+class Spine:
+    """What was read along the patient's axis."""
+
+    curve: Curve
+    t12: LevelFinding
+    l3: LevelFinding
+
+
+def analyse(volume: Volume, models: Models, header: Header) -> Findings:
     """Say what a volume shows.
 
     Args:
         volume: of one series.
-        model: the slice-score model.
-        header: of any of its slices; Body Part Examined is read.
+        models: of the product.
+        header: of any of its slices; Body Part Examined and Convolution Kernel are read.
 
     Returns:
         The findings. What is not known is UNDETERMINED or CANNOT_TELL, with the reason.
     """
+    look = models.series.look(volume)
     plane = axis.from_geometry(volume.geometry)
-    curve = _own_curve(volume, model) if plane is Axis.AXIAL else _reformat_curve(volume, model)
-    if curve is None:
-        return _findings(volume, model, header, axis.finding(plane, None), None)
-    return _findings(volume, model, header, axis.finding(plane, curve), curve)
+    spine = _spine(volume, models, plane, trust.doubts(volume, look))
+    found = axis.finding(plane, None if spine is None else spine.curve, look.axis)
+    return _findings(volume, models, header, found, spine, look)
 
 
-def slice_centres_z_mm(geometry: Geometry) -> NDArray[np.float64]:
-    """The patient's z of the centre of each slice.
-
-    Returns:
-        Shape (k,), mm, in slice order: it falls where the normal points to the feet.
-    """
-    first = np.asarray([s.position_mm[2] for s in geometry.slices])
-    across = geometry.row_direction[2] * geometry.pixel_spacing_mm[1] * (geometry.columns - 1) / 2
-    down = geometry.column_direction[2] * geometry.pixel_spacing_mm[0] * (geometry.rows - 1) / 2
-    return np.asarray(first + across + down)
-
-
-def _own_curve(volume: Volume, model: ScoreModel) -> Curve:
-    raw, sd = _scores(volume.voxels, volume.geometry, model)
-    z_mm = slice_centres_z_mm(volume.geometry)
-    return fit(z_mm, raw, sd, model.calibration, trust.doubts(volume))
-
-
-def _reformat_curve(volume: Volume, model: ScoreModel) -> Curve | None:
+def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...]) -> Spine | None:
+    """None where the volume is not axial and cannot be made so."""
+    if plane is Axis.AXIAL:
+        z_mm = slice_centres_z_mm(volume.geometry)
+        seen = box(volume.voxels, volume.geometry, z_mm)
+        uids = tuple(s.sop_instance_uid for s in volume.geometry.slices)
+        return _read(seen, z_mm, uids, models, doubts)
     made = resampled(volume)
     if made is None:
         return None
-    raw, sd = _scores(made.voxels, made.geometry, model)
-    return fit(made.z_mm, raw, sd, model.calibration, trust.doubts(volume))
+    return _read(box(made.voxels, made.geometry, made.z_mm), made.z_mm, (), models, doubts)
 
 
-def _scores(
-    voxels: NDArray[np.int16], geometry: Geometry, model: ScoreModel
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    chunks = [model.scores(chunk) for chunk in prepared_slices(voxels, geometry)]
-    return np.concatenate([s for s, _ in chunks]), np.concatenate([d for _, d in chunks])
+def _read(
+    seen: Box, z_mm: NDArray[np.float64], uids: tuple[str, ...], models: Models, doubts: tuple[str, ...]
+) -> Spine:
+    evidence, model = models.rows.read(seen), models.levels
+    usual = posterior(evidence, model.weights, model.spacing)
+    score, sd = fused(evidence, usual)
+    readings = Readings(
+        z_mm=z_mm,
+        raw=np.interp(z_mm, evidence.z_mm, evidence.score),
+        score=np.interp(z_mm, evidence.z_mm, score),
+        sd=np.interp(z_mm, evidence.z_mm, sd),
+    )
+    curve = fit(readings, model.curve, doubts)
+    if not curve.credible:
+        reason = NOT_CREDIBLE + "; ".join(curve.warnings)
+        untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
+        return Spine(curve=curve, t12=untold, l3=untold)
+    variants = likely_variants(evidence, usual, model.weights, model.spacing, model.variant_log_odds)
+    t12, l3 = (find_level(name, usual, z_mm, uids, model.levels, variants) for name in LEVELS)
+    return Spine(curve=curve, t12=t12, l3=l3)
 
 
 def _findings(
-    volume: Volume, model: ScoreModel, header: Header, plane: AxisFinding, curve: Curve | None
+    volume: Volume,
+    models: Models,
+    header: Header,
+    plane: AxisFinding,
+    spine: Spine | None,
+    look: SeriesLook,
 ) -> Findings:
-    slices = volume.geometry.slices
     own = plane.from_header is Axis.AXIAL
-    part = _body_part(curve, len(slices), model, own=own)
-    t12, l3 = _levels(curve, model, tuple(s.sop_instance_uid for s in slices) if own else ())
+    part = _body_part(volume, models, header, spine, own=own)
+    regions = frozenset(r.region for r in part.regions)
+    untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=NOT_RESAMPLED)
     return Findings(
         axis=plane,
         body_part=part,
-        contrast=NO_CONTRAST_MODEL,
-        slice_scores=_slice_scores(volume, curve) if own and curve is not None else (),
-        t12=t12,
-        l3=l3,
-        disagreements=agreement.disagreements(
-            header.body_part_examined, part, plane.from_header, plane.value
+        contrast=contrast.decide(
+            None if axis.contradicted(plane) else look.contrast,
+            regions,
+            body=look.body,
+            brightest_hu=look.brightest_hu,
         ),
-        curve_warnings=_warnings(curve, own=own),
-        model=model.identity,
+        slice_scores=_slice_scores(volume, spine.curve) if own and spine is not None else (),
+        t12=untold if spine is None else spine.t12,
+        l3=untold if spine is None else spine.l3,
+        disagreements=agreement.disagreements(
+            header.body_part_examined, part, plane.from_header, axis.told_by_pixels(plane)
+        ),
+        curve_warnings=_warnings(None if spine is None else spine.curve, own=own),
+        model=models.identity,
     )
 
 
@@ -120,26 +145,19 @@ def _warnings(curve: Curve | None, *, own: bool) -> tuple[str, ...]:
     return curve.warnings if own else tuple(REFORMAT + w for w in curve.warnings)
 
 
-def _body_part(curve: Curve | None, slices: int, model: ScoreModel, *, own: bool) -> BodyPartFinding:
-    if curve is None:
+def _body_part(
+    volume: Volume, models: Models, header: Header, spine: Spine | None, *, own: bool
+) -> BodyPartFinding:
+    if spine is None:
         return BodyPartFinding(value=bodypart.UNDETERMINED, confidence=0.0, regions=())
-    part = bodypart.body_part(curve, slices, model.calibration)
+    slices = len(volume.geometry.slices)
+    how = acquisition.acquisition_of(volume, header)
+    part = bodypart.body_part(spine.curve, slices, models.levels.curve, how)
     if own:
         return part
     # every slice of a series that is not axial spans each region that it reaches
     spanning = tuple(replace(r, first_slice=0, last_slice=slices - 1) for r in part.regions)
     return replace(part, regions=spanning)
-
-
-def _levels(
-    curve: Curve | None, model: ScoreModel, sop_instance_uids: tuple[str, ...]
-) -> tuple[LevelFinding, LevelFinding]:
-    if curve is None:
-        untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=NOT_RESAMPLED)
-        return untold, untold
-    found = levels.find_levels(curve, model.calibration)
-    t12, l3 = (levels.finding(found[name], curve, sop_instance_uids) for name in ("T12", "L3"))
-    return t12, l3
 
 
 def _slice_scores(volume: Volume, curve: Curve) -> tuple[SliceScore, ...]:
@@ -151,6 +169,7 @@ def _slice_scores(volume: Volume, curve: Curve) -> tuple[SliceScore, ...]:
             z_mm=float(curve.z_mm[i]),
             raw=float(curve.raw[i]),
             score=float(curve.score[i]),
+            sd=float(curve.sd[i]),
         )
         for s, i in rows
     )

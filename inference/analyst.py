@@ -18,7 +18,7 @@ from inference import report
 from inference.analysis import analyse as find
 from inference.curve import SMOOTHING_MM
 from inference.findings import Findings
-from inference.models.score import ScoreModel
+from inference.models.bundle import Models
 from inference.report import Seconds
 from inference.results import LeftOut, Provenance, ResultObject, build_results
 from inference.rows import finding_rows, refused_row, volume_row
@@ -53,7 +53,7 @@ class Analyst:
     blobs: Blobs
     ledger: Ledger
     jobs: Jobs
-    model: ScoreModel
+    models: Models
     device_uid: str  # of this installation
     station_name: str  # its AE title
 
@@ -101,7 +101,7 @@ class Analyst:
         if isinstance(read, RefusedVolume):
             return Outcome(volume=refused_row(read, read_s, series), findings=(), results=())
         started = time.monotonic()
-        findings = find(read.volume, self.model, read.header)
+        findings = find(read.volume, self.models, read.header)
         seconds = Seconds(read=read_s, infer=time.monotonic() - started)
         return Outcome(
             volume=volume_row(series, read, report.analysed(read, findings, seconds)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import cos, radians
 from typing import Final
 
@@ -49,19 +50,31 @@ def from_geometry(geometry: Geometry) -> Axis:
     return Axis.OBLIQUE
 
 
-def finding(header: Axis, curve: Curve | None) -> AxisFinding:
+def finding(header: Axis, curve: Curve | None, pixels: Axis) -> AxisFinding:
     """The axis as it is reported: the header's, as sure as the pixels make it.
 
     Args:
         header: of `from_geometry`.
         curve: scores along the patient's z of axial slices, the volume's own or its reformat; None where
             none could be made.
+        pixels: the plane that the pixels show; UNDETERMINED where they do not tell.
     """
-    if curve is None or curve.slope_per_mm is None:
-        confidence = HEADER_ALONE
-    elif curve.credible:
-        confidence = AGREED
-    else:
-        # a thin slab made axial is often illegible: that says nothing against the header
-        confidence = CONTRADICTED if header is Axis.AXIAL else HEADER_ALONE
-    return AxisFinding(value=header, confidence=confidence, from_header=header)
+    found = AxisFinding(value=header, confidence=HEADER_ALONE, from_header=header, from_pixels=pixels)
+    if contradicted(found):
+        return replace(found, confidence=CONTRADICTED)
+    borne_out = pixels is header and header in _PLANES
+    if borne_out or (curve is not None and curve.slope_per_mm is not None and curve.credible):
+        return replace(found, confidence=AGREED)
+    return found
+
+
+def contradicted(found: AxisFinding) -> bool:
+    """Whether header and pixels name two different anatomical planes; an oblique one contradicts nothing."""
+    return found.from_header is not found.from_pixels and {found.from_header, found.from_pixels} <= set(
+        _PLANES
+    )
+
+
+def told_by_pixels(found: AxisFinding) -> Axis:
+    """The plane to hold against the header's: the pixels' own where it contradicts, else UNDETERMINED."""
+    return found.from_pixels if contradicted(found) else Axis.UNDETERMINED

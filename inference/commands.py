@@ -62,9 +62,9 @@ def analyze(
 def _analyser(device: str) -> Analyser:
     """The models, loaded once; torch is imported here, so that no other command waits for it."""
     from inference.analysis import analyse
-    from inference.models.score import ScoreModel
+    from inference.models.bundle import Models
 
-    model = ScoreModel.load(device)
+    model = Models.load(device)
     return lambda read: analyse(read.volume, model, read.header)
 
 
@@ -137,3 +137,26 @@ def _write(file: Path, text: str) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
     partial.replace(file)
+
+
+def bench_models(
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Time of the models on 300 slices of 512 x 512, beside BodyPartRegression's VGG16 in the same rounds."""
+    from inference.analysis import analyse
+    from inference.bench_models import Loaded, bench, table, to_json
+    from inference.models.bundle import Models
+    from inference.models.rows_source import RowsSource
+
+    def load() -> Loaded:
+        models = Models.load("cpu")
+        return Loaded(
+            analyse=lambda read: analyse(read.volume, models, read.header),
+            scores=RowsSource(models=models).scores,
+        )
+
+    figures = bench(load, rounds=rounds)
+    Console().print(table(figures))
+    if json_file is not None:
+        json_file.write_text(to_json(figures), encoding="utf-8")

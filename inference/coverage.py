@@ -45,8 +45,7 @@ def coverage_of(curve: Curve, calibration: Calibration) -> Coverage:
     """
     score = isotonic(curve.score)
     factor = 1.0 if curve.slope_per_mm is not None else UNJUDGED_FACTOR
-    sd: Numbers | None = getattr(curve, "sd", None)  # absent where the network gives none
-    low_sd, high_sd = (0.0, 0.0) if sd is None else (float(sd[0]), float(sd[-1]))
+    low_sd, high_sd = float(curve.sd[0]), float(curve.sd[-1])
     return Coverage(
         low=float(score[0]),
         high=float(score[-1]),

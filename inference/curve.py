@@ -29,6 +29,9 @@ JUDGED_EXTENT_MM: Final = 80.0
 JUDGED_SLICES: Final = 8
 """Fewer slices say too little of the slope."""
 
+LEAST_RANKED: Final = 3
+"""Fewer slices have no rank correlation."""
+
 RANK_CORRELATION: Final = 0.8
 """Below this, scores do not follow the height."""
 
@@ -46,25 +49,34 @@ FALL_UNITS: Final = 8.0
 """A smoothed curve that falls by more than this (68 mm) on its way to the head is not a body's, unless the
 network's own error explains it: two errors apart, at two sd, as for the slope."""
 
-HEAD_SCORE: Final = 94.0
-"""Above this, under the eyes' end, only the rest of the head can follow."""
-
-VERTEX_SCORE: Final = 107.756
-"""The head's end in BodyPartRegression's table."""
-
-TAIL_MM: Final = 160.0
-"""From the orbits to the vertex, and some air: no more than this is taken for the rest of the head."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How wrong the scores of unseen patients were; measured on validation patients, see the model's card."""
+    """How wrong the scores of held-out patients were; see the models' card."""
 
-    offset_sd: float  # sd of the smoothed curve's error at a landmark, score units
-    sd_scale: float  # what the network's own sd is to be multiplied by
-    level_half_width_mm: float  # half of the interval that held the level
-    level_coverage: float  # probability that it does, 0..1
-    gap_sd_mm: float  # sd of the error of the distance T12 to L3
+    offset_sd: float  # sd of the error that a whole curve shares, score units
+    sd_scale: float  # what the sd that comes with the scores is to be multiplied by
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readings:
+    """What was read of each slice.
+
+    Raises:
+        ValueError: the arrays differ in length, are empty, or hold something that is not finite.
+    """
+
+    z_mm: Numbers  # (k,), the patient's z of each slice's centre, in any order
+    raw: Numbers  # (k,), the network's score
+    score: Numbers  # (k,), smoothed in z
+    sd: Numbers  # (k,), of the smoothed score, not yet calibrated, score units
+
+    def __post_init__(self) -> None:
+        arrays = (self.z_mm, self.raw, self.score, self.sd)
+        if not len(self.z_mm) or len({len(a) for a in arrays}) != 1:
+            raise ValueError(f"one z, score and sd a slice: {[len(a) for a in arrays]} given")
+        if not all(np.isfinite(a).all() for a in arrays):
+            raise ValueError("z, score and sd must be finite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,86 +87,47 @@ class Curve:
     index: NDArray[np.int64]  # (k,), number of each slice in the caller's order
     raw: Numbers  # (k,), the network's answer
     score: Numbers  # (k,), smoothed
+    sd: Numbers  # (k,), of the smoothed score, calibrated, score units
     slope_per_mm: float | None  # robust; None where the field is too short to judge
     correlation: float  # rank correlation of raw score and z; 0 for fewer than 3 slices
     credible: bool  # whether regions and levels may be read from it
     warnings: tuple[str, ...]  # named reasons for doubt
 
 
-def fit(
-    z_mm: Numbers, raw: Numbers, sd: Numbers, calibration: Calibration, known: tuple[str, ...] = ()
-) -> Curve:
-    """Smooth and judge the scores of a volume's slices.
+def fit(readings: Readings, calibration: Calibration, known: tuple[str, ...] = ()) -> Curve:
+    """Judge the scores of a volume's slices.
 
     Args:
-        z_mm: (k,), the patient's z of each slice, in any order.
-        raw: (k,), their scores.
-        sd: (k,), the network's own sd of them, score units.
-        calibration: of the network.
+        readings: of the slices, in any order.
+        calibration: of the model.
         known: why the scores of this volume say nothing, whatever they are.
 
     Returns:
         The curve, in increasing z.
-
-    Raises:
-        ValueError: the arrays differ in length, are empty, or hold something that is not finite.
     """
-    _check(z_mm, raw, sd)
-    index = np.argsort(z_mm, kind="stable")
-    z, scores = z_mm[index].astype(float), raw[index].astype(float)
-    score, end = cleaned(z, scores)
-    body, body_scores = z[:end], scores[:end]
-    long_enough = bool(body[-1] - body[0] >= JUDGED_EXTENT_MM and end >= JUDGED_SLICES)
-    slope = theil_sen(body, body_scores) if long_enough else None
-    correlation = rank_correlation(body, body_scores) if end >= 3 else 0.0
-    doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(body, slope, calibration))
-    doubts += (*_fall_doubts(body, score[:end], calibration),) if long_enough else ()
-    doubts += _scatter_doubts(body_scores - score[:end], sd[index][:end] * calibration.sd_scale)
-    notes = () if long_enough else (f"{_short(body)}: slope not judged",)
+    index = np.argsort(readings.z_mm, kind="stable")
+    z, raw, score, sd = (
+        a[index].astype(float) for a in (readings.z_mm, readings.raw, readings.score, readings.sd)
+    )
+    sd = sd * calibration.sd_scale
+    long_enough = bool(z[-1] - z[0] >= JUDGED_EXTENT_MM and len(z) >= JUDGED_SLICES)
+    slope = theil_sen(z, raw) if long_enough else None
+    correlation = rank_correlation(z, raw) if len(z) >= LEAST_RANKED else 0.0
+    doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(z, slope, calibration))
+    doubts += (*_fall_doubts(z, smoothed(z, raw), calibration),) if long_enough else ()
+    doubts += _scatter_doubts(raw - score, sd)
+    notes = () if long_enough else (f"{_short(z)}: slope not judged",)
     return Curve(
         z_mm=z,
         index=index,
-        raw=scores,
+        raw=raw,
         score=score,
+        sd=sd,
         slope_per_mm=slope,
         correlation=correlation,
         credible=not doubts,
-        warnings=(*doubts, *_gaps(z), *_tail_note(z, end), *notes),
+        warnings=(*doubts, *_gaps(z), *notes),
     )
-
-
-def _check(z_mm: Numbers, raw: Numbers, sd: Numbers) -> None:
-    if not len(z_mm) == len(raw) == len(sd) or not len(z_mm):
-        raise ValueError(f"one z, score and sd a slice: {len(z_mm)}, {len(raw)}, {len(sd)} given")
-    if not all(np.isfinite(v).all() for v in (z_mm, raw, sd)):
-        raise ValueError("z, score and sd must be finite")
-
-
-def cleaned(z_mm: Numbers, raw: Numbers) -> tuple[Numbers, int]:
-    """The smoothed scores, the crown of the head carried on from the eyes.
-
-    A crown is a ring of bone, as a thigh is, and raised arms lie beside it: where the score has reached the
-    eyes and then falls, the slices above are the rest of the head, at the usual slope up to the vertex.
-
-    Args:
-        z_mm: (k,), increasing.
-        raw: (k,), scores.
-
-    Returns:
-        The scores (k,), and how many slices from below were read from the network.
-    """
-    end = _crest(z_mm, smoothed(z_mm, raw)) + 1
-    score = smoothed(z_mm[:end], raw[:end])
-    beyond = score[-1] + SLOPE_PER_MM * (z_mm[end:] - z_mm[end - 1])
-    return np.concatenate([score, np.minimum(beyond, max(VERTEX_SCORE, score[-1]))]), end
-
-
-def _crest(z_mm: Numbers, score: Numbers) -> int:
-    """The slice from which on a head's scores fall; the last slice where they do not."""
-    top = int(score.argmax())
-    tail_mm = z_mm[-1] - z_mm[top]
-    is_head = score[top] >= HEAD_SCORE and tail_mm <= min(TAIL_MM, (z_mm[-1] - z_mm[0]) / 2)
-    return top if is_head else len(z_mm) - 1
 
 
 def smoothed(z_mm: Numbers, raw: Numbers) -> Numbers:
@@ -279,12 +252,6 @@ def _gaps(z_mm: Numbers) -> tuple[str, ...]:
         return ()
     wide = np.flatnonzero(step > GAP_FACTOR * np.median(step))
     return tuple(f"gap: {step[i]:.1f} mm between z {z_mm[i]:.1f} and {z_mm[i + 1]:.1f}" for i in wide)
-
-
-def _tail_note(z_mm: Numbers, end: int) -> tuple[str, ...]:
-    if end == len(z_mm):
-        return ()
-    return (f"above z {z_mm[end - 1]:.0f} the scores are carried on to the vertex, not read",)
 
 
 def _short(z_mm: Numbers) -> str:

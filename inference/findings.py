@@ -91,7 +91,9 @@ class ContrastFinding:
 
     value: Contrast
     confidence: float  # 0..1
-    probability: float | None = None  # calibrated, that contrast medium is seen; None where no model could look
+    probability: float | None = (
+        None  # calibrated, that contrast medium is seen; None where no model could look
+    )
     reason: str = ""  # why it is undetermined
 
 

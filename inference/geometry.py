@@ -168,3 +168,15 @@ def _slice(placed: PlacedSlice) -> Slice:
 def _triple(vector: Vector) -> tuple[float, float, float]:
     x, y, z = (float(v) for v in vector)
     return x, y, z
+
+
+def slice_centres_z_mm(geometry: Geometry) -> NDArray[np.float64]:
+    """The patient's z of the centre of each slice.
+
+    Returns:
+        Shape (k,), mm, in slice order: it falls where the normal points to the feet.
+    """
+    first = np.asarray([s.position_mm[2] for s in geometry.slices])
+    across = geometry.row_direction[2] * geometry.pixel_spacing_mm[1] * (geometry.columns - 1) / 2
+    down = geometry.column_direction[2] * geometry.pixel_spacing_mm[0] * (geometry.rows - 1) / 2
+    return np.asarray(first + across + down)

@@ -1,168 +1,131 @@
-"""T12 and L3 from the score curve: where it crosses the table's value, and how far to trust that.
+"""T12 and L3 from the chain of vertebrae: found, not in the field, or cannot tell, and how far to trust it.
 
-The interval and its coverage are those of patients that the network has not seen (Calibration). A level is
-found only where the whole interval lies in the field of view; nothing is extrapolated.
+Pure. A level is found only where nearly all of its probability lies in the field and about one place; what
+that is worth was measured on patients that neither the networks nor the chain had seen (LevelCalibration).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erf, sqrt
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inference.curve import SLOPE_PER_MM, Calibration, Curve, Numbers, isotonic
+from inference.chain import Posterior
 from inference.findings import LevelFinding, Presence
+from inference.spine import VERTEBRAE
 
-LEVEL_SCORES: Final[dict[str, float]] = {"T12": 44.952, "L3": 33.817}
-"""Mean score of each vertebral body's centre in BodyPartRegression's public model."""
+NEAR_MM: Final = 12.0
+"""Places as near as this to the likeliest are the same vertebra: less than half the least spacing."""
 
-NOT_JUDGED: Final = "the field is too short to hold the score curve against anatomy"
-"""Why no level is told, found or not, from a few slices."""
+LEVELS: Final = ("T12", "L3")
 
-GAP_MM: Final = 98.2
-"""Mean distance in z from T12 to L3, of 2,116 CTs."""
+OUTSIDE_MOST: Final = 0.03
+"""A level whose probability inside the field is at most this is not in the field."""
 
-GAP_SD_MM: Final = 7.7
-"""Its sd."""
+INSIDE_LEAST: Final = 0.9
+"""A level whose probability inside the field is at least this may be found."""
 
-WIDENED_SD: Final = 2.0
-"""Beyond this many sd from the mean distance, both intervals grow by the excess."""
+PLACE_LEAST: Final = 0.7
+"""So must be the probability of the place alone: otherwise two vertebrae are alike."""
 
-REJECTED_SD: Final = 4.0
-"""Beyond this many sd, neither level is told."""
-
-CROSSINGS_MM: Final = 20.0
-"""Where the curve crosses a level at places farther apart than this, the interval grows by the excess."""
-
-WIDEST_MM: Final = 100.0
-"""Half of an interval that still tells something: three vertebrae up and down."""
+EDGE_MM: Final = 5.0
+"""A body's centre nearer to the field's end is not seen whole, and not called found."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
-    """A level in the curve; LevelFinding without the slice."""
+class LevelCalibration:
+    """How good the answers are, on held-out patients."""
 
-    presence: Presence
-    z_mm: float | None = None
-    half_width_mm: float = 0.0  # of the interval around z_mm
-    confidence: float = 0.0  # probability that presence, and the interval where there is one, is right
-    reason: str = ""
+    right_level: (
+        float  # share of the found levels that were the right vertebra, lower end of its 95 % interval
+    )
+    half_width_mm: float  # half of the interval that held COVERAGE of the right levels
+    coverage: float  # of that interval, 0..1
 
 
-def find_levels(curve: Curve, calibration: Calibration) -> dict[str, Level]:
-    """T12 and L3 of a volume.
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a vertebra most likely is."""
+
+    z_mm: float  # mean about the likeliest place
+    probability: float  # that it is there, within NEAR_MM
+    inside: float  # that it is in the field at all
+
+
+def place(posterior: Posterior, vertebra: int) -> Place:
+    """The likeliest place of a vertebra.
 
     Args:
-        curve: of the volume.
-        calibration: of the network.
-
-    Returns:
-        Level by name.
+        posterior: of a volume.
+        vertebra: index in VERTEBRAE.
     """
-    if not curve.credible:
-        reason = "the score curve is not credible: " + "; ".join(curve.warnings)
-        return {name: Level(presence=Presence.CANNOT_TELL, reason=reason) for name in LEVEL_SCORES}
-    if curve.slope_per_mm is None:
-        return {name: Level(presence=Presence.CANNOT_TELL, reason=NOT_JUDGED) for name in LEVEL_SCORES}
-    alone = {name: _find(curve, score, calibration) for name, score in LEVEL_SCORES.items()}
-    return _agreeing(alone["T12"], alone["L3"], calibration)
-
-
-def _find(curve: Curve, score: float, calibration: Calibration) -> Level:
-    places = crossings_mm(curve.z_mm, curve.score, score)
-    once = crossings_mm(curve.z_mm, isotonic(curve.score), score)
-    if not once:
-        return _outside(curve, score, calibration)
-    z = float(np.mean(once))
-    spread = places[-1] - places[0]
-    half = calibration.level_half_width_mm + max(0.0, spread - CROSSINGS_MM) / 2
-    reason = f"the curve crosses {score} at {len(places)} places, {spread:.0f} mm apart"
-    if half > WIDEST_MM:
-        return Level(presence=Presence.CANNOT_TELL, reason=reason)
-    margin = min(z - curve.z_mm[0], curve.z_mm[-1] - z)
-    if margin < half:
-        reason = f"{margin:.0f} mm from the end of the field, where {half:.0f} mm are needed"
-        return Level(presence=Presence.CANNOT_TELL, reason=reason)
-    return Level(
-        presence=Presence.FOUND,
-        z_mm=z,
-        half_width_mm=half,
-        confidence=calibration.level_coverage,
-        reason=reason if spread > CROSSINGS_MM else "",
+    p = posterior.probability[vertebra]
+    near = np.abs(posterior.z_mm - posterior.z_mm[int(p.argmax())]) <= NEAR_MM
+    mass = float(p[near].sum())
+    return Place(
+        z_mm=float(posterior.z_mm[near] @ p[near] / mass),
+        probability=mass,
+        inside=float(p[posterior.inside].sum()),
     )
 
 
-def crossings_mm(z: Numbers, s: Numbers, score: float) -> list[float]:
-    """Every z at which a curve s over z, both (k,), passes a score, in increasing order."""
-    above = s >= score
-    before = np.flatnonzero(above[1:] != above[:-1])
-    part = (score - s[before]) / (s[before + 1] - s[before])
-    return [float(p) for p in z[before] + part * (z[before + 1] - z[before])]
-
-
-def _outside(curve: Curve, score: float, calibration: Calibration) -> Level:
-    """The level lies beyond one end: surely, where it is farther than the network's error."""
-    below = float(curve.score.min()) > score
-    distance = float(curve.score.min()) - score if below else score - float(curve.score.max())
-    distance_mm = distance / SLOPE_PER_MM
-    side = "below" if below else "above"
-    if distance_mm < calibration.level_half_width_mm:
-        reason = f"about {distance_mm:.0f} mm {side} the field, by a curve that is not that sure"
-        return Level(presence=Presence.CANNOT_TELL, reason=reason)
-    likely = 0.5 * (1 + erf(distance / calibration.offset_sd / sqrt(2)))
-    reason = f"about {distance_mm:.0f} mm {side} the field"
-    return Level(presence=Presence.NOT_IN_FIELD, confidence=round(min(likely, 0.99), 3), reason=reason)
-
-
-def _agreeing(t12: Level, l3: Level, calibration: Calibration) -> dict[str, Level]:
-    """Both levels, held against the distance that people's spines have."""
-    if t12.z_mm is None or l3.z_mm is None:
-        return {"T12": t12, "L3": l3}
-    gap = t12.z_mm - l3.z_mm
-    sd = sqrt(GAP_SD_MM**2 + calibration.gap_sd_mm**2)
-    away = abs(gap - GAP_MM)
-    reason = f"T12 to L3 is {gap:.0f} mm, {GAP_MM:.0f} mm expected"
-    widest = max(t12.half_width_mm, l3.half_width_mm) + max(0.0, away - WIDENED_SD * sd)
-    if away > REJECTED_SD * sd or gap <= 0 or widest > WIDEST_MM:
-        neither = Level(presence=Presence.CANNOT_TELL, reason=reason)
-        return {"T12": neither, "L3": neither}
-    if away <= WIDENED_SD * sd:
-        return {"T12": t12, "L3": l3}
-    return {
-        name: _widened(level, away - WIDENED_SD * sd, reason) for name, level in (("T12", t12), ("L3", l3))
-    }
-
-
-def _widened(level: Level, by_mm: float, reason: str) -> Level:
-    return Level(
-        presence=level.presence,
-        z_mm=level.z_mm,
-        half_width_mm=level.half_width_mm + by_mm,
-        confidence=level.confidence,
-        reason=reason,
-    )
-
-
-def finding(level: Level, curve: Curve, sop_instance_uids: tuple[str, ...]) -> LevelFinding:
-    """The level as it is reported.
+def find_level(
+    name: str,
+    posterior: Posterior,
+    slices_z_mm: NDArray[np.float64],
+    sop_instance_uids: tuple[str, ...],
+    calibration: LevelCalibration,
+    variants: tuple[str, ...] = (),
+) -> LevelFinding:
+    """What is said of a level.
 
     Args:
-        level: of `find_levels`.
-        curve: that it was found in.
-        sop_instance_uids: of the volume's slices, in slice order; empty where the curve was made on a
-            reformat, which has no slice to point at.
+        name: of LEVELS.
+        posterior: of the volume.
+        slices_z_mm: (k,), patient z of each slice's centre, in slice order; of the rows where the slices are
+            not axial.
+        sop_instance_uids: of the slices, in slice order; empty where they are not axial, and none is meant.
+        calibration: of the model.
+        variants: enumeration variants that fit better than the usual spine.
     """
-    if level.z_mm is None:
-        return LevelFinding(presence=level.presence, confidence=level.confidence, reason=level.reason)
-    nearest = int(curve.index[np.abs(curve.z_mm - level.z_mm).argmin()]) if sop_instance_uids else None
+    found = place(posterior, VERTEBRAE.index(name))
+    if found.inside <= OUTSIDE_MOST:
+        return LevelFinding(
+            presence=Presence.NOT_IN_FIELD,
+            confidence=round(1 - found.inside, 3),
+            reason=_where(found, posterior),
+        )
+    low, high = float(slices_z_mm.min()), float(slices_z_mm.max())
+    reason = _doubt(found, low, high)
+    if reason:
+        return LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
+    nearest = int(np.abs(slices_z_mm - found.z_mm).argmin()) if sop_instance_uids else None
+    half = calibration.half_width_mm
     return LevelFinding(
-        presence=level.presence,
-        z_mm=level.z_mm,
+        presence=Presence.FOUND,
+        z_mm=found.z_mm,
         slice_index=nearest,
         sop_instance_uid=None if nearest is None else sop_instance_uids[nearest],
-        confidence=level.confidence,
-        interval_mm=(level.z_mm - level.half_width_mm, level.z_mm + level.half_width_mm),
-        reason=level.reason,
+        confidence=round(found.probability * calibration.right_level * calibration.coverage, 3),
+        interval_mm=(found.z_mm - half, found.z_mm + half),
+        warnings=tuple(f"this spine may have {variant}: the name is a convention" for variant in variants),
     )
+
+
+def _doubt(found: Place, low: float, high: float) -> str:
+    if found.inside < INSIDE_LEAST:
+        return f"in the field with probability {found.inside:.2f} only"
+    if not low + EDGE_MM <= found.z_mm <= high - EDGE_MM:
+        return f"{max(0.0, min(found.z_mm - low, high - found.z_mm)):.0f} mm from the end of the field"
+    if found.probability < PLACE_LEAST:
+        return f"two vertebrae are alike: probability {found.probability:.2f} for z {found.z_mm:.0f}"
+    return ""
+
+
+def _where(found: Place, posterior: Posterior) -> str:
+    field = posterior.z_mm[posterior.inside]
+    below = found.z_mm < field[0]
+    away = field[0] - found.z_mm if below else found.z_mm - field[-1]
+    return f"about {max(away, 0):.0f} mm {'below' if below else 'above'} the field"

@@ -34,7 +34,7 @@ CHUNK_SLICES: Final = 32
 
 
 def axis_operator(
-    count: int, spacing_mm: float, *, flip: bool = False, size: int = SIZE
+    count: int, spacing_mm: float, *, flip: bool = False, size: int = SIZE, pixel_mm: float = PIXEL_MM
 ) -> NDArray[np.float32]:
     """The blur, resize, pad and crop of one axis.
 
@@ -42,17 +42,18 @@ def axis_operator(
         count: samples in the axis.
         spacing_mm: between samples.
         flip: whether the axis runs against the standard direction.
-        size: samples wanted, each of PIXEL_MM, about the same centre.
+        size: samples wanted, about the same centre.
+        pixel_mm: of each sample wanted.
 
     Returns:
         Shape (size, count). Each row adds up to 1, or is all 0 where it lies outside the slice.
     """
     source = (np.arange(count) - (count - 1) / 2) * spacing_mm
-    wanted = (np.arange(size) - (size - 1) / 2) * PIXEL_MM
+    wanted = (np.arange(size) - (size - 1) / 2) * pixel_mm
     if flip:
         source = -source
     offset = np.abs(wanted[:, None] - source[None, :])
-    reach = max(PIXEL_MM, spacing_mm)
+    reach = max(pixel_mm, spacing_mm)
     kernel = np.clip(1 - offset / reach, 0, None)
     operator = kernel @ _gaussian(count, spacing_mm)
     inside = np.abs(wanted) <= count * spacing_mm / 2
@@ -67,7 +68,7 @@ def _gaussian(count: int, spacing_mm: float) -> NDArray[np.float64]:
 
 
 def plane_operators(
-    geometry: Geometry, size: int = SIZE
+    geometry: Geometry, size: int = SIZE, pixel_mm: float = PIXEL_MM
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], bool]:
     """Operators that put an axial slice in standard orientation: rows to the back, columns to the left.
 
@@ -81,8 +82,10 @@ def plane_operators(
     counts = (geometry.rows, geometry.columns)
     spacings = geometry.pixel_spacing_mm
     vertical, horizontal = (1, 0) if transpose else (0, 1)
-    rows = axis_operator(counts[vertical], spacings[vertical], flip=bool(down[1] < 0), size=size)
-    columns = axis_operator(counts[horizontal], spacings[horizontal], flip=bool(across[0] < 0), size=size)
+    rows, columns = (
+        axis_operator(counts[axis], spacings[axis], flip=flip, size=size, pixel_mm=pixel_mm)
+        for axis, flip in ((vertical, bool(down[1] < 0)), (horizontal, bool(across[0] < 0)))
+    )
     return rows, columns, transpose
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from inference.findings import Axis
 from inference.geometry import axis_of
+from inference.models.series import SeriesLook
 from inference.volume import Geometry, Volume
 
 FIELD_MM: Final = 200.0
@@ -27,9 +28,24 @@ STRIDE: Final = 4
 """Every so many rows and columns are looked at."""
 
 
-def doubts(volume: Volume) -> tuple[str, ...]:
-    """Why the scores of a volume say nothing; empty where they may be believed."""
-    return (*_narrow(volume.geometry), *_empty(volume))
+BODY_LEAST: Final = 0.5
+"""Probability of a human body below which nothing is believed."""
+
+
+def doubts(volume: Volume, look: SeriesLook) -> tuple[str, ...]:
+    """Why the scores of a volume say nothing; empty where they may be believed.
+
+    Args:
+        volume: of any orientation.
+        look: what the series model sees in it.
+    """
+    return (*_narrow(volume.geometry), *_empty(volume), *_no_body(look))
+
+
+def _no_body(look: SeriesLook) -> tuple[str, ...]:
+    if look.body >= BODY_LEAST:
+        return ()
+    return (f"the pixels do not look like a human body: probability {look.body:.2f}",)
 
 
 def _narrow(geometry: Geometry) -> tuple[str, ...]:

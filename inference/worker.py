@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from inference.analyst import Analyst
-from inference.models.score import ScoreModel
+from inference.models.bundle import Models
 from storage import logs
 from storage.blobs import Blobs
 from storage.errors import Unavailable
@@ -37,18 +37,18 @@ def main(arguments: Sequence[str]) -> None:
     stopping = until_told_to_stop()
     ledger = Ledger(os.environ["CTNODE_LEDGER_URL"])
     jobs = Jobs(ledger)
-    model = ScoreModel.load(options.device)
+    models = Models.load(options.device)
     analyst = Analyst(
         blobs=Blobs(options.root),
         ledger=ledger,
         jobs=jobs,
-        model=model,
+        models=models,
         device_uid=device_uid(options.root),
         station_name=options.station,
     )
     executor = Executor(ledger, role="worker")
     executor.start({"analyse": (Queue.INFER, analyst.analyse)})
-    log().info("worker runs", device=options.device, version=model.identity.version)
+    log().info("worker runs", device=options.device, version=models.identity.version)
     _beat(lambda: executor.beat(time.time()), stopping)
     executor.stop(wait_s=STOP_WAIT_S)
     jobs.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typer
 
 from inference import commands as inference_commands
+from inference.evaluation.commands import evaluate_app
+from inference.evaluation.measure import Analyse
 from inference.simulation.commands import simulate
 from inference.training import commands as training_commands
 from node import commands_bench, commands_demo, commands_node, commands_scu
@@ -32,6 +34,16 @@ for module in (
     app.registered_groups.extend(module.app.registered_groups)
 
 app.command()(simulate)
+
+
+def _held_out(device: str) -> Analyse:
+    from inference.evaluation.analyser import held_out_analyser  # torch is loaded here
+
+    return held_out_analyser(device)
+
+
+app.registered_commands.extend(evaluate_app(_held_out).registered_commands)
+commands_bench.bench_app.command("models")(inference_commands.bench_models)
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from inference import axis
-from inference.analysis import slice_centres_z_mm
 from inference.axial import resampled
 from inference.findings import Axis, ModelIdentity
+from inference.geometry import slice_centres_z_mm
 from inference.models.bpr_archive import CONFIG, MOST_BYTES, SETTINGS, WEIGHTS, read_files
 from inference.models.bpr_network import BprNetwork
 from inference.models.bpr_settings import BprSettings

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from inference import axis
-from inference.analysis import slice_centres_z_mm
 from inference.findings import Axis, ModelIdentity, Presence
+from inference.geometry import slice_centres_z_mm
 from inference.models.cnnline_h5 import read_tensors
 from inference.models.cnnline_image import NO_BONE, FirstRow, L3Line, decoded, frontal, network_input
 from inference.models.cnnline_network import CnnLineNetwork

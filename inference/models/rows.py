@@ -1,0 +1,123 @@
+"""The rows model: slice scores and vertebrae from projections, by an ensemble of five networks.
+
+Each network has left out one fold of the patients it could have learnt from. A series gets the mean of all
+five; a patient of the training data is measured with the one that has not seen it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from inference.chain import Evidence
+from inference.models.exact_weights import load_exactly
+from inference.models.rows_network import RowsNetwork
+from inference.models.series_weights import device_named, read_file
+from inference.projection import Box, views
+from storage.errors import ConfigError
+
+MEMBERS: Final = 5
+"""One for each fold of the cross-validation."""
+
+WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights" / "score-0.2.0.safetensors"
+"""The product's weights; the model card lies in the same folder."""
+
+LAPLACE_SD: Final = 2**0.5
+"""The sd of a Laplace distribution, in its scales."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsModel:
+    """Loaded networks; safe to use from one thread at a time."""
+
+    sha256: str  # of the weights file
+    device: torch.device
+    members: tuple[RowsNetwork, ...]  # in evaluation mode, float32, on the device
+
+    @classmethod
+    def load(cls, device: str = "auto", fold: int | None = None, weights: Path = WEIGHTS) -> Self:
+        """Load weights.
+
+        Args:
+            device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where there is one.
+            fold: the one member that has not seen this fold's patients, 0 to 4; all five where None.
+            weights: a safetensors file of five members.
+
+        Raises:
+            ConfigError: the device or fold is not there, or the file is missing or not of these networks.
+        """
+        where = device_named(device)
+        if fold is not None and fold not in range(MEMBERS):
+            raise ConfigError(f"fold is {fold}; it must be 0 to {MEMBERS - 1}")
+        content = read_file(weights)
+        members = read_members(content, range(MEMBERS) if fold is None else (fold,), weights)
+        return cls(
+            sha256=hashlib.sha256(content).hexdigest(),
+            device=where,
+            members=tuple(
+                m.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                for m in members
+            ),
+        )
+
+    def read(self, box: Box) -> Evidence:
+        """What the members say of a volume's rows, together.
+
+        Args:
+            box: of `inference.projection`; r rows.
+
+        Returns:
+            Means over the members; the sd holds what each is unsure of and what they differ by.
+        """
+        with torch.inference_mode():
+            seen = views(box.hu)[None].to(self.device).contiguous(memory_format=torch.channels_last)
+            answers = [_answer(m, seen) for m in self.members]
+        score, scale, centre, name = (torch.stack(part).double().cpu() for part in zip(*answers, strict=True))
+        spread = score.var(0, correction=0)
+        sd = torch.sqrt((LAPLACE_SD * scale.mean(0)) ** 2 + spread)
+        return Evidence(
+            z_mm=box.z_mm,
+            score=score.mean(0).numpy(),
+            sd=sd.numpy(),
+            centre=centre.mean(0).numpy(),
+            name=name.mean(0).numpy(),
+        )
+
+
+def _answer(network: RowsNetwork, seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+        score, scale, centre, name = network(seen, torch.ones(1, seen.shape[2], device=seen.device))
+    return score[0], scale[0], centre[0], name[0]
+
+
+def read_members(content: bytes, chosen: Iterable[int], source: Path) -> tuple[RowsNetwork, ...]:
+    """The networks of a file, float32, ready to answer; ConfigError where they are not these networks."""
+    try:
+        tensors = load_tensors(content)
+    except SafetensorError as error:
+        raise ConfigError(f"{source} is not a safetensors file: {error}") from error
+    found = []
+    for number in chosen:
+        own = {k.removeprefix(f"{number}."): v for k, v in tensors.items() if k.startswith(f"{number}.")}
+        network = RowsNetwork()
+        load_exactly(network, own, f"{source} (network {number})")
+        found.append(network)
+    return tuple(found)
+
+
+def packed(members: Sequence[RowsNetwork]) -> dict[str, Tensor]:
+    """The tensors of a weights file: float16, but batch statistics float32; no counters."""
+    return {
+        f"{number}.{key}": (value if "running" in key else value.half()).contiguous()
+        for number, network in enumerate(members)
+        for key, value in network.state_dict().items()
+        if value.is_floating_point()
+    }

@@ -1,0 +1,222 @@
+"""Training of the series networks: five folds, each network seeded; a fold that is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inference.models.series_network import ContrastNetwork, ViewNetwork
+from inference.models.series_weights import Member
+from inference.training.folds import FOLDS
+from inference.training.series_augment import augmented_bag, augmented_views
+from inference.training.series_bank import PHANTOM, Bag, Views, bank, phantom_views
+from inference.training.series_config import SeriesTraining
+from inference.training.series_data import read_studies
+from inference.training.series_measure import measure_and_write
+from inference.training.split import Group
+
+CONFIG: Final = "config.json"
+AVERAGE_DECAY: Final = 0.97
+"""Of the moving average of the weights, which is what is kept."""
+
+NATIVE_WEIGHT: Final = 2.0
+PHANTOM_SHARE: Final = 0.3
+"""Of the series drawn for the view network."""
+
+CONTRAST_SHARE: Final = {
+    (True, Group.TRUNK): 0.3,
+    (True, Group.MASKED): 0.22,
+    (False, Group.TRUNK): 0.18,
+    (False, Group.HEAD_NECK): 0.05,
+    (False, Group.MASKED): 0.13,
+    (False, Group.LIMB): 0.12,
+}
+"""Of the bags drawn, by contrast and group."""
+
+Item = TypeVar("Item")
+Network = TypeVar("Network", bound=nn.Module)
+Loss = Callable[[Network, list[Item], np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course(Generic[Network, Item]):
+    """What one network is trained with."""
+
+    items: Sequence[Item]
+    chances: NDArray[np.float64]  # of each item to be drawn; they add up to 1
+    loss: Loss[Network, Item]
+    steps: int
+    batch: int  # items a step
+    seed: tuple[int, int]  # with the step, of every draw
+
+
+def train_series(
+    data: Path, out: Path, config: SeriesTraining | None = None, say: Callable[[str], None] = print
+) -> Path:
+    """Train the five members of the series model, and measure each on the patients that it has not seen.
+
+    Args:
+        data: the data folder.
+        out: where weights, config and figures go; made if absent. Networks found there are kept.
+        config: the settings; the product's by default.
+        say: told of the progress, a line at a time.
+
+    Returns:
+        The weights file, float16; its calibration lies beside it as .json, its figures as .figures.json.
+    """
+    config = config or SeriesTraining()
+    torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    views, bags = bank(read_studies(data), config.variants, config.seed, say)
+    views += phantom_views(config.phantoms, config.seed)
+    say(f"{len(views)} series, {len(bags)} volumes for contrast")
+    members = [_member(views, bags, fold, out, config, say) for fold in range(FOLDS)]
+    return measure_and_write(members, views, bags, out, config, say)
+
+
+def _member(
+    views: list[Views],
+    bags: list[Bag],
+    fold: int,
+    out: Path,
+    config: SeriesTraining,
+    say: Callable[[str], None],
+) -> Member:
+    """The pair of networks that has seen no patient and no phantom family of this fold."""
+    seen = [v for v in views if v.fold != fold]
+    known = [b for b in bags if b.fold != fold and b.contrast is not None]
+    torch.manual_seed(config.seed + fold)
+    view, contrast = ViewNetwork(), ContrastNetwork()
+    view_course = Course(
+        items=seen,
+        chances=view_chances(seen),
+        loss=_view_loss,
+        steps=config.view_steps,
+        batch=config.view_batch,
+        seed=(config.seed, fold),
+    )
+    contrast_course = Course(
+        items=known,
+        chances=contrast_chances(known),
+        loss=_contrast_loss(config.bag_slices),
+        steps=config.contrast_steps,
+        batch=config.contrast_batch,
+        seed=(config.seed, fold),
+    )
+    _fit(view, view_course, out / f"view-{fold}.pt", config, say)
+    _fit(contrast, contrast_course, out / f"contrast-{fold}.pt", config, say)
+    return view, contrast
+
+
+def view_chances(views: Sequence[Views]) -> NDArray[np.float64]:
+    """How often each series is drawn; they add up to 1."""
+    phantom = np.asarray([v.group == PHANTOM for v in views])
+    weight = np.asarray([NATIVE_WEIGHT if v.native else 1.0 for v in views])
+    # necks from one hospital are many: together they count as much as all others
+    weight *= np.asarray([0.6 if v.group == Group.MASKED else 1.0 for v in views])
+    share = np.where(phantom, PHANTOM_SHARE, 1 - PHANTOM_SHARE)
+    total = np.where(phantom, weight[phantom].sum(), weight[~phantom].sum())
+    chance = share * weight / total
+    return np.asarray(chance / chance.sum())
+
+
+def contrast_chances(bags: Sequence[Bag]) -> NDArray[np.float64]:
+    """How often each volume is drawn, by CONTRAST_SHARE; they add up to 1."""
+    kinds = [(bool(b.contrast), b.group) for b in bags]
+    chance = np.asarray([CONTRAST_SHARE.get((c, Group(g)), 0.05) / kinds.count((c, g)) for c, g in kinds])
+    return np.asarray(chance / chance.sum())
+
+
+def _fit(
+    network: Network,
+    course: Course[Network, Item],
+    path: Path,
+    config: SeriesTraining,
+    say: Callable[[str], None],
+) -> None:
+    """Train a network; its average is what it holds at the end. Read from `path` where that is there."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not path.is_file():
+        _train(network, course, path.stem, config, say)
+        partial = path.with_suffix(".partial")
+        torch.save(network.state_dict(), partial)
+        partial.replace(path)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    network.eval()
+
+
+def _train(
+    network: Network,
+    course: Course[Network, Item],
+    name: str,
+    config: SeriesTraining,
+    say: Callable[[str], None],
+) -> None:
+    optimiser = torch.optim.AdamW(
+        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    average = {k: v.clone() for k, v in network.state_dict().items()}
+    started = time.monotonic()
+    for step in range(course.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * _schedule(step, course.steps, config.warm_up_steps)
+        rng = np.random.default_rng((*course.seed, step))
+        drawn = [course.items[i] for i in rng.choice(len(course.items), course.batch, p=course.chances)]
+        network.train()
+        value = course.loss(network, drawn, rng)
+        optimiser.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        _follow(average, network, min(AVERAGE_DECAY, step / (step + 10)))
+        if step % 50 == 49:
+            left = (time.monotonic() - started) / (step + 1) * (course.steps - step - 1)
+            say(f"{name} step {step + 1}/{course.steps} loss {float(value.detach()):.3f} {left:.0f} s left")
+    network.load_state_dict(average)
+
+
+def _schedule(step: int, steps: int, warm_up: int) -> float:
+    return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+@torch.no_grad()
+def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+def _view_loss(network: ViewNetwork, drawn: list[Views], rng: np.random.Generator) -> Tensor:
+    """Cross-entropy of the plane, where there is one, and of being a body."""
+    x = torch.from_numpy(np.stack([augmented_views(v.views, rng) for v in drawn]))
+    with torch.autocast("cpu", torch.bfloat16):
+        axis, body = network(x)
+    wanted = torch.tensor([v.axis for v in drawn])
+    is_body = torch.tensor([float(v.group != PHANTOM) for v in drawn])
+    plane = functional.cross_entropy(axis.float(), wanted, ignore_index=-1, label_smoothing=0.02)
+    return plane + functional.binary_cross_entropy_with_logits(body.float(), is_body)
+
+
+def _contrast_loss(slices: int) -> Loss[ContrastNetwork, Bag]:
+    def loss(network: ContrastNetwork, drawn: list[Bag], rng: np.random.Generator) -> Tensor:
+        made = [augmented_bag(b.slices, bool(b.contrast), b.group, slices, rng) for b in drawn]
+        with torch.autocast("cpu", torch.bfloat16):
+            logit = network(torch.from_numpy(np.stack([x for x, _ in made])))
+        wanted = torch.tensor([0.98 if contrast else 0.02 for _, contrast in made])
+        return functional.binary_cross_entropy_with_logits(logit.float(), wanted)
+
+    return loss
