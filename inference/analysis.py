@@ -67,7 +67,8 @@ def analyse(volume: Volume, models: Models, header: Header) -> Findings:
     """
     look = models.series.look(volume)
     plane = axis.from_geometry(volume.geometry)
-    spine = _spine(volume, models, plane, trust.doubts(volume, look))
+    alone = axis.finding(plane, None, look.axis)
+    spine = _spine(volume, models, plane, (*trust.doubts(volume, look), *axis.doubts(alone)))
     found = axis.finding(plane, None if spine is None else spine.curve, look.axis)
     return _findings(volume, models, header, found, spine, look)
 
@@ -99,7 +100,7 @@ def _read(
     )
     curve = fit(readings, model.curve, doubts)
     if not curve.credible:
-        reason = NOT_CREDIBLE + "; ".join(curve.warnings)
+        reason = NOT_CREDIBLE + "; ".join(curve.doubts)
         untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
         return Spine(curve=curve, t12=untold, l3=untold)
     variants = likely_variants(evidence, usual, model.weights, model.spacing, model.variant_log_odds)
@@ -123,10 +124,11 @@ def _findings(
         axis=plane,
         body_part=part,
         contrast=contrast.decide(
-            None if axis.contradicted(plane) else look.contrast,
+            look.contrast,
             regions,
             body=look.body,
             brightest_hu=look.brightest_hu,
+            doubts=axis.doubts(plane),
         ),
         slice_scores=_slice_scores(volume, spine.curve) if own and spine is not None else (),
         t12=untold if spine is None else spine.t12,

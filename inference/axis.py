@@ -75,6 +75,13 @@ def contradicted(found: AxisFinding) -> bool:
     )
 
 
+def doubts(found: AxisFinding) -> tuple[str, ...]:
+    """Why nothing that rests on the header's plane can be believed."""
+    if not contradicted(found):
+        return ()
+    return (f"the slices look {found.from_pixels}, and the header says {found.from_header}",)
+
+
 def told_by_pixels(found: AxisFinding) -> Axis:
     """The plane to hold against the header's: the pixels' own where it contradicts, else UNDETERMINED."""
     return found.from_pixels if contradicted(found) else Axis.UNDETERMINED

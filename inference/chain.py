@@ -2,7 +2,7 @@
 
 One vertebra looks like the next, so a network that reads a few rows cannot be sure of a name. The chain
 weighs everything at once: a body's centre seen here or not, its likely name, the slice score, and the
-distances that 2,116 spines have. Forward and backward sums over all places give the exact posterior of every
+distances that spines have. Forward and backward sums over all places give the posterior of every
 vertebra, in the field and beyond its ends: whether a level is in the field is read from the same numbers.
 
 Pure; every array is in rows of ROW_MM, upwards.
@@ -31,6 +31,10 @@ SIZES: Final = np.linspace(-2, 2, 9)
 
 FARTHEST: Final = 30.0
 """A score this unlikely (natural log) is as unlikely as any: one wild row does not forbid a name."""
+
+TORN: Final = 1e-30
+"""Probability, in a step, of any distance at all: slices may be missing where the heights do not say so, and
+the vertebrae on one side of the tear must not drag those on the other."""
 
 DRIFT_PER_MM: Final = 0.02
 """Score units a mm by which the score may drift beyond the field's end."""
@@ -160,7 +164,7 @@ def _upwards(message: Numbers, step: Numbers) -> Numbers:
     """The log message, carried up by one vertebra."""
     top = message.max()
     carried = np.convolve(np.exp(message - top), step)[: len(message)]
-    return np.asarray(np.log(carried + 1e-30) + top)
+    return np.asarray(np.log(carried + TORN) + top)
 
 
 def _log_sum(values: Numbers) -> float:

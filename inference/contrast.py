@@ -58,7 +58,12 @@ def band(regions: frozenset[Region]) -> Band:
 
 
 def decide(
-    probability: float | None, regions: frozenset[Region], *, body: float, brightest_hu: float | None = None
+    probability: float | None,
+    regions: frozenset[Region],
+    *,
+    body: float,
+    brightest_hu: float | None = None,
+    doubts: tuple[str, ...] = (),
 ) -> ContrastFinding:
     """What is said of intravenous contrast.
 
@@ -67,6 +72,7 @@ def decide(
         regions: that the volume covers; empty where that is not known.
         body: probability that the pixels show a human body.
         brightest_hu: of `inference.series_input.brightest_tissue_hu`; None where nothing could be measured.
+        doubts: why the slices that were looked at may not be what the header says.
 
     Returns:
         UNDETERMINED with its reason within the band of doubt. The confidence is that of the value: the
@@ -76,6 +82,8 @@ def decide(
         return _doubt(None, NOT_LOOKED_AT)
     if body < BODY_LEAST:
         return _doubt(None, NOT_A_BODY)
+    if doubts:
+        return _doubt(None, "; ".join(doubts))
     limits = band(regions)
     if probability >= limits.yes:
         if brightest_hu is not None and brightest_hu < ENHANCED_LEAST_HU:

@@ -90,8 +90,13 @@ class Curve:
     sd: Numbers  # (k,), of the smoothed score, calibrated, score units
     slope_per_mm: float | None  # robust; None where the field is too short to judge
     correlation: float  # rank correlation of raw score and z; 0 for fewer than 3 slices
-    credible: bool  # whether regions and levels may be read from it
-    warnings: tuple[str, ...]  # named reasons for doubt
+    doubts: tuple[str, ...]  # why neither regions nor levels may be read from it
+    warnings: tuple[str, ...]  # the doubts, and what else is to be known
+
+    @property
+    def credible(self) -> bool:
+        """Whether regions and levels may be read from it."""
+        return not self.doubts
 
 
 def fit(readings: Readings, calibration: Calibration, known: tuple[str, ...] = ()) -> Curve:
@@ -125,7 +130,7 @@ def fit(readings: Readings, calibration: Calibration, known: tuple[str, ...] = (
         sd=sd,
         slope_per_mm=slope,
         correlation=correlation,
-        credible=not doubts,
+        doubts=doubts,
         warnings=(*doubts, *_gaps(z), *notes),
     )
 

@@ -137,7 +137,7 @@ class ModelIdentity:
 
     name: str
     version: str
-    sha256: str  # of the weights file
+    sha256: str  # of the weights: of one file, or of all files' own sums one after the other
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Pixels of a volume to the score network's input: 128 x 128 at 3.5 mm, -1..1, in standard orientation.
+"""Pixels of a volume to BodyPartRegression's input: 128 x 128 at 3.5 mm, -1..1, in standard orientation.
 
 Blur, resize, flip, transpose, pad and crop are all linear in each axis, so one matrix per axis does the lot:
 image = R @ slice @ C.T. The steps are those of Schuhegger 2021 (BodyPartRegression): clip, blur, resize to

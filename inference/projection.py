@@ -29,6 +29,12 @@ CELLS: Final = 112
 AIR_HU: Final = -1000.0
 """Outside the volume."""
 
+DENSEST_HU: Final = 3000.0
+"""Denser is metal, and all the same."""
+
+CHUNK_SLICES: Final = 16
+"""Slices held as float at a time."""
+
 FRONTAL: Final = 5
 """Channels of the frontal view."""
 
@@ -69,15 +75,26 @@ def box(voxels: NDArray[np.int16], geometry: Geometry, z_mm: NDArray[np.float64]
     """
     order = np.argsort(z_mm, kind="stable")
     rows_z, weights = row_operator(z_mm[order])
-    across, along, transpose = plane_operators(geometry, CELLS, CELL_MM)
-    left, right = torch.from_numpy(across), torch.from_numpy(along.T.copy())
+    coarse = _coarse(voxels, geometry)
     made = torch.empty((len(rows_z), CELLS, CELLS))
     for r, (first, weight) in enumerate(weights):
-        stack = voxels[order[first : first + len(weight)]]
-        row = np.tensordot(weight, np.clip(stack, -1000, 3000).astype(np.float32), 1) - np.float32(AIR_HU)
-        image = torch.from_numpy(row.T if transpose else row)
-        made[r] = left @ image @ right + AIR_HU
+        stack = coarse[torch.from_numpy(order[first : first + len(weight)])]
+        made[r] = torch.tensordot(torch.from_numpy(weight), stack, 1)
     return Box(hu=made, z_mm=rows_z)
+
+
+def _coarse(voxels: NDArray[np.int16], geometry: Geometry) -> Tensor:
+    """(k, CELLS, CELLS) HU: each slice on the coarse grid, before slices are mixed: they are far larger."""
+    across, along, transpose = plane_operators(geometry, CELLS, CELL_MM)
+    left, right = torch.from_numpy(across), torch.from_numpy(along.T.copy())
+    made = torch.empty((len(voxels), CELLS, CELLS))
+    for first in range(0, len(voxels), CHUNK_SLICES):
+        chunk = torch.from_numpy(np.ascontiguousarray(voxels[first : first + CHUNK_SLICES])).float()
+        chunk = chunk.transpose(1, 2) if transpose else chunk
+        # air is 0 here, so that what lies outside the slice comes out as air
+        above_air = chunk.clamp_(AIR_HU, DENSEST_HU) - AIR_HU
+        made[first : first + len(chunk)] = torch.matmul(torch.matmul(left, above_air), right) + AIR_HU
+    return made
 
 
 def row_operator(

@@ -32,7 +32,8 @@ from inference.training.folds import fold_of
 
 CARD: Final = "CARD.md"
 CARD_JSON: Final = "card.json"
-WEIGHTS: Final = "*.safetensors"
+NOT_WEIGHTS: Final = frozenset({CARD, CARD_JSON})
+"""Of the folder, what was not fitted."""
 
 TOLD_AND_TRUE: Final = ("mean_probability", "positive_share")
 MAIN_HEAD: Final = ("output", "figure", "goal", "real", "synthetic", "reference")
@@ -61,14 +62,15 @@ def card_record(figures: Figures, weights: Path, learning: Sequence[Point] = ())
 
 
 def weights_records(folder: Path) -> list[dict[str, Any]]:
-    """Name, bytes and sha256 of every weights file of a folder, by name."""
+    """Name, bytes and sha256 of everything fitted in a folder, by name: networks, chain, calibrations."""
     return [
         {
             "file": path.name,
             "bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         }
-        for path in sorted(folder.glob(WEIGHTS))
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name not in NOT_WEIGHTS
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from inference.models.rows import packed
 from inference.models.rows_network import RowsNetwork
@@ -25,12 +25,16 @@ from inference.training.folds import FOLDS
 from inference.training.losses import losses, weighted
 from inference.training.split import Group
 from inference.training.windows import Drawer
+from storage.errors import ConfigError
 
 WEIGHTS: Final = "score.safetensors"
 CONFIG: Final = "config.json"
 BANK: Final = "bank.pt"
 PROGRESS_STEPS: Final = 100
 GRADIENT_NORM: Final = 5.0
+
+FREE: Final = frozenset({"workers", "save_every"})
+"""Settings that may change when a run goes on."""
 
 
 def train_score(
@@ -42,20 +46,24 @@ def train_score(
         data: the data folder.
         out: where weights, checkpoints, config and metrics go; made if absent.
         config: the settings; the product's by default.
-        say: told of the progress, a line at a time.
+        say: told of the progress, a line at a time; by other processes too, so it must be picklable.
 
     Returns:
         The weights file, float16.
+
+    Raises:
+        ConfigError: a run of other settings is in `out`.
     """
     config = config or ScoreTraining()
     out.mkdir(parents=True, exist_ok=True)
+    _same_run(out / CONFIG, asdict(config))
     (out / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     if not (out / BANK).is_file():
-        torch.save(make_bank(data, config.synthetic, config.seed, config.workers, say), out / BANK)
+        _save_whole(make_bank(data, config.synthetic, config.seed, config.workers, say), out / BANK)
     with ProcessPoolExecutor(config.workers, get_context("spawn")) as pool:
         done = pool.map(train_fold, repeat(out), range(FOLDS), repeat(config), repeat(say))
         members = [_loaded(path) for path in done]
-    save_file(packed(members), out / WEIGHTS)
+    (out / WEIGHTS).write_bytes(save(packed(members)))
     return out / WEIGHTS
 
 
@@ -75,8 +83,25 @@ def train_fold(out: Path, fold: int, config: ScoreTraining, say: Callable[[str],
             say(f"fold {fold} {run.recent()} {_left(started, run.step - first, config.steps - run.step)}")
         if run.step % config.save_every == 0:
             run.save()
-    torch.save(run.average.state_dict(), done)
+    _save_whole(run.average.state_dict(), done)
     return done
+
+
+def _same_run(path: Path, wanted: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose networks, or half of them, were made with other settings."""
+    if not path.is_file():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name in wanted.keys() - FREE:
+        if found.get(name) != wanted[name]:
+            raise ConfigError(f"{path}: {name} is {found.get(name)} in the run there, {wanted[name]} here")
+
+
+def _save_whole(value: object, path: Path) -> None:
+    """Write a file; what was there stands until the new one is whole."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    partial.replace(path)
 
 
 def _left(started: float, done: int, wanted: int) -> str:
@@ -121,7 +146,8 @@ class _Run:
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
             torch.set_rng_state(state["random"])
-            self.metrics = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+            metrics = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+            self.metrics = metrics[: self.step + 1]  # they may be of a checkpoint that was not finished
 
     def save(self) -> None:
         """Write a checkpoint; the old one stands until the new one is whole."""
@@ -132,10 +158,10 @@ class _Run:
             "step": self.step,
             "random": torch.get_rng_state(),
         }
-        self.metrics_path.write_text(json.dumps(self.metrics), encoding="utf-8")
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        partial = self.metrics_path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.metrics), encoding="utf-8")
+        partial.replace(self.metrics_path)
+        _save_whole(state, self.checkpoint)
 
     def advance(self) -> None:
         """One optimiser step."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class SeriesTraining:
     """The settings of one run."""
 
-    view_steps: int = 700  # optimiser steps of each fold's view network
+    view_steps: int = 2000  # optimiser steps of each fold's view network
     contrast_steps: int = 200  # optimiser steps of each fold's contrast network
     view_batch: int = 24  # series a step
     contrast_batch: int = 16  # volumes a step

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from inference.contrast import decide
 from inference.findings import Contrast, Region
@@ -77,7 +77,7 @@ def measure_and_write(
     seen_bags = [_look_bag(members[b.fold], b) for b in bags]
     calibration = calibrate(seen_views, seen_bags)
     path = out / f"{NAME}-{VERSION}.safetensors"
-    save_file(tensors, path)
+    path.write_bytes(save(tensors))
     identity = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "calibration": asdict(calibration)}
     path.with_suffix(".json").write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
     made = {"statement": STATEMENT, "config": asdict(config)} | figures(seen_views, seen_bags, calibration)

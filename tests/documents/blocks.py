@@ -116,6 +116,25 @@ def series_classes() -> str:
     return table(("class", "Target Region (123014, DCM)"), rows)
 
 
+def weights() -> str:
+    """The files of weights, and what makes them."""
+    from inference.models import levels, rows, series  # torch is loaded here
+
+    rows_ = [
+        (
+            rows.WEIGHTS,
+            "five networks that read rows: score, its sd, vertebrae",
+            "score",
+            "score.safetensors",
+        ),
+        (levels.WEIGHTS, "the chain; how wrong it is. It names the score weights", "levels", "levels.json"),
+        (series.WEIGHTS, "five pairs of networks: axis and body, contrast", "series", ""),
+        (series.WEIGHTS.with_suffix(".json"), "their calibration. It names them", "series", ""),
+    ]
+    head = ("file", "what it holds", "`ctnode train`", "which calls it")
+    return table(head, [(f"`{f.name}`", said, f"`{verb}`", f"`{n or f.name}`") for f, said, verb, n in rows_])
+
+
 def error_tree() -> str:
     """The error tree of storage/errors.py."""
     tree = (storage.errors.__doc__ or "").split("\n\n")[1]
@@ -142,6 +161,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "results": results,
     "report-fields": report_fields,
     "series-classes": series_classes,
+    "weights": weights,
     "error-tree": error_tree,
     "states": states,
 }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.documents.blocks import BLOCK, DOCUMENTS, MAKERS, ROOT, made
-
-PACKAGES = ("node", "inference", "storage")
+from tests.documents.sources import constants
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -22,26 +22,6 @@ def test_made_parts_are_as_the_code_says(document: Path) -> None:
 def test_every_made_part_stands_in_a_document() -> None:
     text = "".join(document.read_text() for document in DOCUMENTS)
     assert {match["name"] for match in BLOCK.finditer(text)} == set(MAKERS)
-
-
-def source_files() -> list[Path]:
-    return [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-
-
-def constants(function: str, keyword: str | None) -> set[str]:
-    """The string constants given to calls of a function: by keyword, or as the first argument."""
-    found = set()
-    for file in source_files():
-        for node in ast.walk(ast.parse(file.read_text())):
-            if not isinstance(node, ast.Call) or _name(node.func) != function:
-                continue
-            given = node.args[:1] if keyword is None else [k.value for k in node.keywords if k.arg == keyword]
-            found |= {g.value for g in given if isinstance(g, ast.Constant) and isinstance(g.value, str)}
-    return found
-
-
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def test_every_kind_of_event_is_in_the_runbook() -> None:
@@ -63,13 +43,28 @@ def assert_listed(names: set[str]) -> None:
     assert missing == []
 
 
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return found
+
+
+def extras() -> dict[str, list[str]]:
+    return {name: needs for name, needs in project()["optional-dependencies"].items() if name != "test"}
+
+
 def test_every_runtime_dependency_has_its_line_in_the_decisions() -> None:
-    pyproject = (ROOT / "pyproject.toml").read_text()
-    block = pyproject.split("dependencies = [", 1)[1].split("]\n", 1)[0]
-    names = re.findall(r'"([A-Za-z0-9_.-]+)', block)
+    needed = [*project()["dependencies"], *(need for needs in extras().values() for need in needs)]
+    names = [re.match(r"[A-Za-z0-9_.-]+", need)[0] for need in needed]  # type: ignore[index]
     decisions = (ROOT / "deploy" / "DECISIONS.md").read_text().lower()
     assert len(names) > 10
     assert sorted(name for name in names if f"`{name.lower()}`" not in decisions) == []
+
+
+def test_every_extra_is_in_the_readme_and_in_the_decisions() -> None:
+    readme, decisions = (ROOT / "README.md").read_text(), (ROOT / "deploy" / "DECISIONS.md").read_text()
+    assert "evaluate" in extras()
+    assert sorted(name for name in extras() if f"ctnode[{name}]" not in readme) == []
+    assert sorted(name for name in extras() if f"| `{name}` |" not in decisions) == []
 
 
 def test_no_document_names_a_machine() -> None:

@@ -6,37 +6,33 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.analysis import NOT_RESAMPLED, analyse, slice_centres_z_mm
-from inference.findings import Axis, Contrast, Presence
-from inference.models.score import WEIGHTS, ScoreModel
+from inference.findings import Axis, Contrast, Presence, Region
+from inference.models.bundle import Models
+from inference.models.levels import WEIGHTS as LEVEL_WEIGHTS
+from inference.models.rows import WEIGHTS, RowsModel
+from inference.models.rows_network import RowsNetwork
+from inference.models.series import WEIGHTS as SERIES_WEIGHTS
+from inference.training.folds import fold_of
 from inference.volume import Volume
-from storage.header import Header
 from tests.inference.real_series import DATA
 from tests.inference.score_factory import (
     AXIAL,
     CORONAL,
     SAGITTAL,
     geometry,
+    header,
     positions_mm,
-    ruler_model,
+    ruler_models,
     volume,
 )
 
-MODEL = ruler_model()
+MODEL = ruler_models()
 L3_MM, T12_MM = 33.817 / 0.118, 44.952 / 0.118
-
-
-def header(body_part: str | None = None) -> Header:
-    return Header(
-        sop_instance_uid="1.2.3.1",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-        series_instance_uid="1.2.3",
-        study_instance_uid="1.2",
-        body_part_examined=body_part,
-    )
 
 
 def axial(low_mm=0.0, high_mm=660.0, spacing_mm=5.0, directions=AXIAL, body_part=None, model=MODEL):
@@ -52,13 +48,18 @@ def test_an_axial_trunk_is_read_from_feet_to_head():
     assert found.body_part.value == "CHEST-ABDOMEN-PELVIS"
     assert (found.axis.value, found.axis.from_header, found.axis.confidence) == (Axis.AXIAL, Axis.AXIAL, 0.99)
     assert found.curve_warnings == ()
-    assert found.t12.z_mm == pytest.approx(T12_MM, abs=0.1)
-    assert found.l3.z_mm == pytest.approx(L3_MM, abs=0.1)
+    assert found.t12.z_mm == pytest.approx(T12_MM, abs=0.2)
+    assert found.l3.z_mm == pytest.approx(L3_MM, abs=0.2)
+    assert found.l3.interval_mm == pytest.approx((L3_MM - 8, L3_MM + 8), abs=0.2)
+    assert found.l3.confidence == pytest.approx(0.95 * 0.9, abs=0.002)
+    assert found.t12.warnings == found.l3.warnings == ()
     assert (found.t12.slice_index, found.l3.slice_index) == (76, 57)
     assert found.l3.sop_instance_uid == "1.2.3.58"
     assert [s.z_mm for s in found.slice_scores] == [5.0 * k for k in range(133)]
     assert [s.sop_instance_uid for s in found.slice_scores] == [f"1.2.3.{k + 1}" for k in range(133)]
-    np.testing.assert_allclose([s.score for s in found.slice_scores], 0.118 * 5 * np.arange(133), atol=0.02)
+    np.testing.assert_allclose([s.score for s in found.slice_scores], 0.118 * 5 * np.arange(133), atol=0.1)
+    np.testing.assert_allclose([s.raw for s in found.slice_scores], 0.118 * 5 * np.arange(133), atol=0.2)
+    assert all(0 < s.sd < 2 for s in found.slice_scores)
     assert (found.contrast.value, found.contrast.confidence) == (Contrast.UNDETERMINED, 0.0)
     assert found.model == MODEL.identity
 
@@ -88,30 +89,28 @@ def test_a_flipped_orientation_gives_the_same_answer(directions):
         assert (ours.region, ours.start_mm, ours.end_mm) == (theirs.region, theirs.start_mm, theirs.end_mm)
 
 
-def ball_model():
+@pytest.fixture(scope="module")
+def untrained():
     """The product's network, untrained: any change of the picture changes its answer."""
-    import torch
-
-    from inference.models.network import ScoreNetwork
-
     torch.manual_seed(0)
-    return replace(MODEL, network=ScoreNetwork().eval())
+    return replace(
+        MODEL, rows=RowsModel(sha256="", device=torch.device("cpu"), members=(RowsNetwork().eval(),))
+    )
 
 
 @pytest.mark.parametrize("directions", FLIPS)
-def test_the_network_sees_the_same_picture_however_it_is_stored(directions):
+def test_the_network_sees_the_same_picture_however_it_is_stored(directions, untrained):
     def scores(d):
-        g = geometry((3, 64, 64), d, spacing_mm=5.0)
-        middle = positions_mm(g)[0].reshape(-1, 3).mean(axis=0)
-        p = positions_mm(g) - middle
+        g = geometry((5, 64, 64), d, spacing_mm=5.0)
+        p = positions_mm(g) - positions_mm(g)[0].reshape(-1, 3).mean(axis=0)
         hu = np.where((p[..., 0] > 20) & (p[..., 1] < -10), 800, -500).astype(np.int16)
-        made = analyse(replace(volume(g), voxels=hu), ball_model(), header())
+        made = analyse(replace(volume(g), voxels=hu), untrained, header())
         return sorted(s.raw for s in made.slice_scores)
 
     np.testing.assert_allclose(scores(directions), scores(AXIAL), atol=1e-3)
 
 
-@settings(max_examples=20)
+@settings(max_examples=15, deadline=None)
 @given(st.floats(-25, 25))
 def test_a_tilted_gantry_is_measured_at_the_slice_s_centre(degrees):
     angle = np.radians(degrees)
@@ -121,7 +120,7 @@ def test_a_tilted_gantry_is_measured_at_the_slice_s_centre(degrees):
     np.testing.assert_allclose(slice_centres_z_mm(g), centres, atol=1e-6)
     found = analyse(volume(g), MODEL, header())
     assert found.axis.value is Axis.AXIAL
-    np.testing.assert_allclose([s.raw for s in found.slice_scores], 0.118 * centres, atol=0.15)
+    np.testing.assert_allclose([s.raw for s in found.slice_scores], 0.118 * centres, atol=0.2)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +144,9 @@ def test_a_reformat_is_read_along_the_patient(directions, shape, origin, expecte
     assert found.l3.z_mm == pytest.approx(L3_MM, abs=2)
     assert (found.l3.slice_index, found.l3.sop_instance_uid) == (None, None)
     assert {(r.first_slice, r.last_slice) for r in found.body_part.regions} == {(0, shape[0] - 1)}
+    (abdomen,) = [r for r in found.body_part.regions if r.region is Region.ABDOMEN]
+    assert abdomen.start_mm == pytest.approx(25.532 / 0.118, abs=6)  # L5, on slices 5 mm apart
+    assert abdomen.end_mm == pytest.approx(56.856 / 0.118, abs=6)  # T8
 
 
 def test_a_sheared_oblique_volume_says_that_it_says_nothing():
@@ -160,16 +162,52 @@ def test_a_sheared_oblique_volume_says_that_it_says_nothing():
 
 def test_an_illegible_reformat_says_nothing_against_the_header():
     g = geometry((30, 190, 60), CORONAL, spacing_mm=4.0, origin_mm=(-100.0, -60.0, 660.0))
-    found = analyse(volume(g), ruler_model(slope=-0.118, at_zero=80.0), header())
+    found = analyse(volume(g), ruler_models(slope=-0.118, at_zero=80.0), header())
     assert (found.axis.value, found.axis.confidence) == (Axis.CORONAL, 0.7)
     assert found.curve_warnings[0].startswith("made axial for scoring: reversed order")
     assert found.body_part.value == "undetermined"
 
 
-def test_a_field_without_the_level_says_so():
-    chest = axial(low_mm=420, high_mm=660)
-    assert chest.l3.presence is Presence.NOT_IN_FIELD
-    assert chest.body_part.value == "CHEST"
+@pytest.mark.parametrize("offset_mm", [-900.0, 137.0])
+def test_another_origin_moves_every_height_and_nothing_else(offset_mm):
+    g = geometry((133, 32, 32))
+    moved = tuple(replace(s, position_mm=(0.0, 0.0, s.position_mm[2] + offset_mm)) for s in g.slices)
+    v = volume(g)
+    here = analyse(v, MODEL, header())
+    there = analyse(replace(v, geometry=replace(g, slices=moved)), MODEL, header())
+    assert there.body_part.value == here.body_part.value
+    for ours, theirs in ((there.l3, here.l3), (there.t12, here.t12)):
+        assert ours.z_mm - theirs.z_mm == pytest.approx(offset_mm, abs=1e-6)
+        assert (ours.slice_index, ours.confidence) == (theirs.slice_index, theirs.confidence)
+    assert [s.score for s in there.slice_scores] == pytest.approx([s.score for s in here.slice_scores])
+
+
+@pytest.mark.parametrize("spacing_mm", [0.7, 1.25, 3.0, 8.0])
+def test_thin_and_thick_slices_give_the_same_levels(spacing_mm):
+    found = axial(low_mm=200, high_mm=480, spacing_mm=spacing_mm)
+    assert found.t12.z_mm == pytest.approx(T12_MM, abs=1.0)
+    assert found.l3.z_mm == pytest.approx(L3_MM, abs=1.0)
+    at = found.slice_scores[found.l3.slice_index]
+    assert abs(at.z_mm - found.l3.z_mm) <= spacing_mm / 2 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "t12", "l3"),
+    [
+        (420, 660, Presence.NOT_IN_FIELD, Presence.NOT_IN_FIELD),
+        (340, 660, Presence.FOUND, Presence.NOT_IN_FIELD),
+        (0, 330, Presence.NOT_IN_FIELD, Presence.FOUND),
+        (286, 660, Presence.FOUND, Presence.CANNOT_TELL),
+    ],
+)
+def test_a_field_without_the_level_says_so(low, high, t12, l3):
+    found = axial(low_mm=low, high_mm=high)
+    assert (found.t12.presence, found.l3.presence) == (t12, l3)
+    for level in (found.t12, found.l3):
+        if level.presence is Presence.NOT_IN_FIELD:
+            assert level.z_mm is level.slice_index is level.sop_instance_uid is None
+            assert level.confidence > 0.96
+            assert level.reason.endswith("mm below the field" if low > 200 else "mm above the field")
 
 
 def test_a_head_is_not_a_chest():
@@ -179,50 +217,21 @@ def test_a_head_is_not_a_chest():
     assert disagreement.pixels == "ABDOMEN-PELVIS"
 
 
-def test_slices_stacked_upside_down_are_found_out():
-    v = volume(geometry((133, 32, 32), origin_mm=(0.0, 0.0, 0.0)))
-    upside_down = Volume(
-        series_instance_uid="1.2.3", number=1, geometry=v.geometry, voxels=v.voxels[::-1].copy()
-    )
-    found = analyse(upside_down, MODEL, header())
-    assert found.curve_warnings[0].startswith("reversed order")
-    assert found.body_part.value == "undetermined"
-    assert found.l3.presence is Presence.CANNOT_TELL
-    assert found.axis.confidence == 0.4
-
-
-def test_wrong_spacing_is_found_out():
-    v = volume(geometry((133, 32, 32)))
-    squeezed = geometry((133, 32, 32), spacing_mm=2.5)
-    found = analyse(replace(v, geometry=squeezed), MODEL, header())
-    assert found.curve_warnings[0].startswith("spacing does not fit anatomy")
-    assert "look 5.00 mm apart" in found.curve_warnings[0]
-
-
-def test_a_thing_that_is_no_body_is_undetermined():
-    g = geometry((100, 32, 32))
-    fruit = np.random.default_rng(1).integers(-200, 300, 100).astype(np.int16)
-    voxels = np.broadcast_to(fruit[:, None, None], (100, 32, 32)).copy()
-    found = analyse(replace(volume(g), voxels=voxels), ruler_model(at_zero=50.0), header())
-    assert found.body_part.value == "undetermined"
-    assert found.t12.presence is Presence.CANNOT_TELL
-
-
 REAL = [
-    ("abdpel-tcga-bc-a10w-ce", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
-    ("chest-lidc-0002", "CHEST", {"NECK", "CHEST", "ABDOMEN"}),
-    ("petct-acrin001-b", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
+    ("abdpel-tcga-bc-a10w-ce", "abdpel-tcga-bc-a10w-ce", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
+    ("chest-lidc-0002", "chest-lidc-0002", "CHEST", {"NECK", "CHEST", "ABDOMEN"}),
+    ("petct-acrin001-b", "petct-acrin001", "ABDOMEN", {"CHEST", "ABDOMEN", "PELVIS"}),
 ]
-"""Volume, a region that it shows whole, and every region that it shows (../shared/data/series.csv)."""
+"""Volume, patient, a region that it shows whole, and all that it shows (../shared/data/series.csv)."""
 
 
-@pytest.mark.parametrize(("name", "whole", "shown"), REAL)
-def test_no_held_out_patient_is_given_a_region_that_is_not_there(name, whole, shown):
+@pytest.mark.parametrize(("name", "patient", "whole", "shown"), REAL)
+def test_no_held_out_patient_is_given_a_region_that_is_not_there(name, patient, whole, shown):
     path = DATA / "volumes" / f"{name}.npz"
     if not path.is_file():
         pytest.skip(f"real CT absent: volumes/{name}.npz is not in ../shared/data")
-    if not WEIGHTS.is_file():
-        pytest.skip("the weights are not here")
+    if not all(p.is_file() for p in (WEIGHTS, LEVEL_WEIGHTS, SERIES_WEIGHTS)):
+        pytest.skip("the weights are not there")
     with np.load(path) as file:
         hu, z, pixel = file["hu"], file["z_mm"].astype(float), file["pixel_mm"].astype(float)
     g = geometry(
@@ -230,7 +239,7 @@ def test_no_held_out_patient_is_given_a_region_that_is_not_there(name, whole, sh
     )
     at = tuple(replace(s, position_mm=(0.0, 0.0, float(v))) for s, v in zip(g.slices, z, strict=True))
     v = Volume(series_instance_uid="1.2", number=1, geometry=replace(g, slices=at), voxels=hu)
-    found = analyse(v, ScoreModel.load("cpu"), header())
+    found = analyse(v, Models.load("cpu", fold_of(patient)), header())
     named = set(found.body_part.value.split("-"))
     assert whole in named
     assert named <= shown

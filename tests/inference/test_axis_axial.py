@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.axial import SLICE_MM, resampled
-from inference.axis import from_geometry
+from inference.axis import contradicted, finding, from_geometry, told_by_pixels
 from inference.findings import Axis
-from tests.inference.score_factory import AXIAL, CORONAL, SAGITTAL, geometry, volume
+from tests.inference.score_factory import AXIAL, CORONAL, SAGITTAL, SLOPE, fitted, geometry, volume
 
 
 def turned(directions, axis, degrees):
@@ -46,6 +46,43 @@ def test_a_tilted_gantry_is_axial_up_to_thirty_degrees(degrees, expected):
     tilted = geometry((3, 8, 8), turned(AXIAL, 0, degrees), stacking=(0.0, 0.0, 1.0))
     assert tilted.tilt_deg == pytest.approx(degrees)
     assert from_geometry(tilted) is expected
+
+
+# ------------------------------------------------------------------ header and pixels
+
+Z = np.arange(0, 300, 5.0)
+RISING, FALLING, SHORT = fitted(Z, SLOPE * Z), fitted(Z, 90 - SLOPE * Z), fitted(Z[:5], SLOPE * Z[:5])
+UNKNOWN = Axis.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("header", "curve", "pixels", "confidence"),
+    [
+        (Axis.AXIAL, RISING, UNKNOWN, 0.99),
+        (Axis.CORONAL, RISING, UNKNOWN, 0.99),
+        (Axis.AXIAL, None, Axis.AXIAL, 0.99),
+        (Axis.AXIAL, FALLING, Axis.AXIAL, 0.99),
+        (Axis.SAGITTAL, None, Axis.SAGITTAL, 0.99),
+        (Axis.AXIAL, None, UNKNOWN, 0.7),
+        (Axis.AXIAL, SHORT, UNKNOWN, 0.7),
+        (Axis.AXIAL, FALLING, UNKNOWN, 0.7),
+        (Axis.OBLIQUE, None, Axis.OBLIQUE, 0.7),
+        (Axis.OBLIQUE, None, Axis.CORONAL, 0.7),
+        (Axis.CORONAL, None, Axis.OBLIQUE, 0.7),
+        (Axis.AXIAL, RISING, Axis.CORONAL, 0.4),
+        (Axis.SAGITTAL, RISING, Axis.CORONAL, 0.4),
+        (Axis.CORONAL, None, Axis.AXIAL, 0.4),
+    ],
+)
+def test_the_header_s_axis_is_as_sure_as_the_pixels_make_it(header, curve, pixels, confidence):
+    found = finding(header, curve, pixels)
+    assert (found.value, found.from_header, found.from_pixels) == (header, header, pixels)
+    assert found.confidence == confidence
+    assert contradicted(found) is (confidence == 0.4)
+    assert told_by_pixels(found) is (pixels if confidence == 0.4 else UNKNOWN)
+
+
+# ------------------------------------------------------------------ made axial
 
 
 def box(directions, shape, origin):

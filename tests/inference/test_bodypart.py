@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.bodypart import EXTENTS, NAMED, REACH_UNITS, SEEN, body_part, extents, name, named_regions
-from inference.curve import SLOPE_PER_MM, fit
+from inference.curve import SLOPE_PER_MM
 from inference.findings import Region
 from inference.landmark_table import LANDMARK_SCORES
 from inference.series_class import Acquisition
 from tests.inference.real_series import DATA
-from tests.inference.score_factory import CALIBRATION
+from tests.inference.score_factory import CALIBRATION, fitted
 
 
 def curve_between(low, high, step=5.0, *, down=False):
     z = np.arange(0, (high - low) / SLOPE_PER_MM + step / 2, step)
     z = z[::-1] if down else z
-    return fit(z, low + SLOPE_PER_MM * z, np.ones(len(z)), CALIBRATION)
+    return fitted(z, low + SLOPE_PER_MM * z)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ STEP_MM = 2.0
 def slices_of_a_body(first, last):
     """The slices first to last of one body, -60 units at slice 0, and so on at the usual slope."""
     z = STEP_MM * np.arange(first, last + 1)
-    return fit(z, -60 + SLOPE_PER_MM * z, np.ones(len(z)), CALIBRATION)
+    return fitted(z, -60 + SLOPE_PER_MM * z)
 
 
 @given(st.lists(st.integers(0, 700), min_size=4, max_size=4))
@@ -210,7 +210,7 @@ def _with_sd(curve, sd):
 
 
 def test_a_curve_that_is_not_credible_names_nothing():
-    curve = replace(curve_between(0, 80), credible=False)
+    curve = replace(curve_between(0, 80), doubts=("no body",))
     part = body_part(curve, 1000, CALIBRATION)
     assert (part.value, part.confidence, part.regions) == ("undetermined", 0.0, ())
     assert part.classes == ()

@@ -11,17 +11,14 @@ from hypothesis import strategies as st
 
 from inference.curve import (
     SLOPE_PER_MM,
+    Readings,
     fit,
     isotonic,
     rank_correlation,
     smoothed,
     theil_sen,
 )
-from tests.inference.score_factory import CALIBRATION
-
-
-def fitted(z, raw, sd=1.0):
-    return fit(np.asarray(z, float), np.asarray(raw, float), np.full(len(z), sd), CALIBRATION)
+from tests.inference.score_factory import CALIBRATION, fitted, readings
 
 
 def line(z, at_zero=20.0, slope=SLOPE_PER_MM):
@@ -157,8 +154,9 @@ def test_a_network_without_an_idea_is_not_believed():
     curve = fitted(Z, line(Z), sd=13.0)
     assert curve.warnings == ("scores are doubtful: median sd 13.0 units",)
     assert not curve.credible
-    calmer = fit(Z, line(Z), np.full(len(Z), 13.0), replace(CALIBRATION, sd_scale=0.5))
+    calmer = fitted(Z, line(Z), 13.0, replace(CALIBRATION, sd_scale=0.5))
     assert calmer.credible
+    np.testing.assert_allclose(calmer.sd, 6.5)
 
 
 def test_a_curve_that_turns_back_is_not_a_body():
@@ -170,21 +168,6 @@ def test_a_curve_that_turns_back_is_not_a_body():
     assert not curve.credible
     assert any(w.startswith(f"score falls by {fall:.0f} units from z 1") for w in curve.warnings)
     assert fitted(Z, line(Z) + bump / 5).credible
-
-
-def test_the_crown_of_a_head_is_carried_on_from_the_eyes():
-    z = np.arange(0, 250, 5.0)
-    raw = line(z, 80.0)
-    top = int(np.searchsorted(raw, 98))
-    crown = raw.copy()
-    crown[top:] = -20.0  # a ring of bone: a thigh, says the network
-    curve = fitted(z, crown)
-    assert curve.credible
-    assert curve.warnings[-1].endswith("the scores are carried on to the vertex, not read")
-    np.testing.assert_allclose(curve.score[: top - 6], raw[: top - 6], atol=0.5)
-    assert np.all(np.diff(curve.score) >= -1e-9)
-    assert curve.score[-1] <= 107.756
-    np.testing.assert_array_equal(curve.raw, crown)
 
 
 def test_a_head_on_its_head_is_not_excused():
@@ -207,15 +190,52 @@ def test_a_gap_is_named_and_forgiven():
     assert curve.credible
 
 
-@pytest.mark.parametrize("bad", [[1.0, np.nan, 3.0], [1.0, 2.0], []])
-def test_arrays_that_are_not_a_curve_are_refused(bad):
-    with pytest.raises(ValueError, match=r"finite|one z, score and sd a slice"):
-        fit(
-            np.asarray([1.0, 2.0, 3.0][: len(bad) or 0]) if len(bad) != 2 else np.arange(3.0),
-            np.asarray(bad),
-            np.ones(len(bad)),
-            CALIBRATION,
-        )
+def test_raw_score_and_sd_are_kept_with_their_slices():
+    """The smoothed score is the caller's: it may hold more than the raw one says."""
+    z = np.asarray([40.0, 0.0, 20.0])
+    given = Readings(
+        z_mm=z,
+        raw=np.asarray([4.0, 0.0, 2.0]),
+        score=np.asarray([5.0, 1.0, 3.0]),
+        sd=np.asarray([3.0, 1.0, 2.0]),
+    )
+    curve = fit(given, replace(CALIBRATION, sd_scale=2.0))
+    assert curve.index.tolist() == [1, 2, 0]
+    assert curve.z_mm.tolist() == [0, 20, 40]
+    assert (curve.raw.tolist(), curve.score.tolist(), curve.sd.tolist()) == ([0, 2, 4], [1, 3, 5], [2, 4, 6])
+
+
+def test_scores_that_scatter_about_the_curve_are_not_believed():
+    zigzag = np.where(np.arange(len(Z)) % 2, 7.0, -7.0)
+    curve = fitted(Z, line(Z) + zigzag)
+    (scatter,) = [w for w in curve.warnings if w.startswith("scores scatter")]
+    assert scatter == "scores scatter: 7.0 units about the smoothed curve"
+    assert not curve.credible
+    assert not [w for w in fitted(Z, line(Z) + zigzag * 5.9 / 7).warnings if w.startswith("scores scatter")]
+
+
+def test_what_is_known_of_the_volume_comes_first():
+    curve = fit(readings(Z, line(Z)), CALIBRATION, ("no body", "narrow"))
+    assert (curve.warnings, curve.credible) == (("no body", "narrow"), False)
+
+
+@pytest.mark.parametrize("part", ["z_mm", "raw", "score", "sd"])
+@pytest.mark.parametrize("bad", [np.asarray([1.0, np.nan, 3.0]), np.asarray([1.0, np.inf, 2.0])])
+def test_what_is_not_finite_is_refused(part, bad):
+    with pytest.raises(ValueError, match="must be finite"):
+        replace(readings([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]), **{part: bad})
+
+
+@pytest.mark.parametrize("part", ["z_mm", "raw", "score", "sd"])
+def test_one_number_a_slice_is_needed(part):
+    with pytest.raises(ValueError, match="one z, score and sd a slice"):
+        replace(readings([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]), **{part: np.ones(2)})
+
+
+def test_no_slices_are_no_curve():
+    none = np.empty(0)
+    with pytest.raises(ValueError, match="one z, score and sd a slice"):
+        Readings(z_mm=none, raw=none, score=none, sd=none)
 
 
 def test_isotonic_never_falls_and_lies_nearest():

@@ -1,152 +1,145 @@
-"""T12 and L3 from a curve."""
+"""T12 and L3 from the posterior: found, not in the field, or cannot tell."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.curve import SLOPE_PER_MM, fit
-from inference.findings import Presence
-from inference.levels import GAP_MM, LEVEL_SCORES, crossings_mm, find_levels, finding
-from tests.inference.score_factory import CALIBRATION
+from inference.findings import LevelFinding, Presence
+from inference.levels import LEVELS, LevelCalibration, find_level, place
+from inference.spine import VERTEBRAE
+from tests.inference.score_factory import certain
 
-HALF = CALIBRATION.level_half_width_mm
-
-
-def curve_of(low_mm, high_mm, step=5.0, slope=SLOPE_PER_MM, bend=None):
-    """z 0 is L3; the field runs from low_mm to high_mm."""
-    z = np.arange(low_mm, high_mm + step / 2, step)
-    raw = LEVEL_SCORES["L3"] + slope * z
-    return fit(z, raw if bend is None else bend(z, raw), np.ones(len(z)), CALIBRATION)
+GRID = np.arange(-150.0, 451, 3.0)
+INSIDE = (GRID >= 0) & (GRID <= 300)
+SLICES = np.arange(0, 301, 5.0)
+UIDS = tuple(f"1.2.{k}" for k in range(len(SLICES)))
+CALIBRATION = LevelCalibration(right_level=0.95, half_width_mm=8.0, coverage=0.9)
 
 
-T12_MM = (LEVEL_SCORES["T12"] - LEVEL_SCORES["L3"]) / SLOPE_PER_MM
+def found(where, slices=SLICES, uids=UIDS, variants=()):
+    """What is said of an L3 that lies at each z with the probability given."""
+    return find_level("L3", certain(GRID, INSIDE, {"L3": where}), slices, uids, CALIBRATION, variants)
 
 
-@given(st.floats(0.7, 8.0), st.floats(-3, 3))
-def test_a_straight_curve_gives_both_levels_exactly(step, shift):
-    found = find_levels(curve_of(-100 + shift, 250 + shift, step), CALIBRATION)
-    assert found["L3"].z_mm == pytest.approx(0.0, abs=1e-6)
-    assert found["T12"].z_mm == pytest.approx(T12_MM, abs=1e-6)
-    for level in found.values():
-        assert level.presence is Presence.FOUND
-        assert (level.half_width_mm, level.confidence) == (HALF, 0.9)
-        assert level.reason == ""
+def test_a_level_that_is_seen_is_found():
+    assert found({150: 1.0}) == LevelFinding(
+        presence=Presence.FOUND,
+        z_mm=150.0,
+        slice_index=30,
+        sop_instance_uid="1.2.30",
+        confidence=round(0.95 * 0.9, 3),
+        interval_mm=(142.0, 158.0),
+        reason="",
+        warnings=(),
+    )
 
 
-@pytest.mark.parametrize(("low", "presence"), [(-25, Presence.FOUND), (-15, Presence.CANNOT_TELL)])
-def test_the_whole_interval_must_be_in_the_field(low, presence):
-    level = find_levels(curve_of(low, 200), CALIBRATION)["L3"]
-    assert level.presence is presence
-    if presence is Presence.CANNOT_TELL:
-        assert level.reason == "15 mm from the end of the field, where 20 mm are needed"
-        assert level.z_mm is None
-        assert level.confidence == 0.0
-
-
-def test_a_level_just_outside_cannot_be_told():
-    level = find_levels(curve_of(10, 200), CALIBRATION)["L3"]
-    assert level.presence is Presence.CANNOT_TELL
-    assert level.reason == "about 10 mm below the field, by a curve that is not that sure"
-
-
-def test_a_level_far_outside_is_not_in_the_field():
-    level = find_levels(curve_of(40, 240), CALIBRATION)["L3"]
-    assert level.presence is Presence.NOT_IN_FIELD
-    assert level.reason == "about 40 mm below the field"
-    # Phi(40 * 0.118 / 1.5) = 0.99917, held at 0.99
-    assert level.confidence == 0.99
-    near = find_levels(curve_of(40, 240), replace(CALIBRATION, offset_sd=4.0))["L3"]
-    assert near.confidence == pytest.approx(0.881)  # Phi(1.18)
-
-
-def test_a_level_above_the_field_is_said_to_be_above():
-    level = find_levels(curve_of(-200, T12_MM - 50), CALIBRATION)["T12"]
-    assert level.presence is Presence.NOT_IN_FIELD
-    assert level.reason.endswith("mm above the field")
-
-
-def test_nothing_is_read_from_a_curve_that_is_not_credible():
-    upside_down = curve_of(-150, 250, slope=-SLOPE_PER_MM)
-    for level in find_levels(upside_down, CALIBRATION).values():
-        assert level.presence is Presence.CANNOT_TELL
-        assert level.reason.startswith("the score curve is not credible: reversed order")
-
-
-def bent(depth: float):
-    """A curve with a dip of so many units about 60 mm above L3."""
-    return curve_of(-200, 400, bend=lambda z, raw: raw - depth * np.exp(-0.5 * ((z - 60) / 15) ** 2))
-
-
-def test_a_value_crossed_far_apart_widens_the_interval():
-    curve = bent(9.0)
-    first, *_, last = crossings_mm(curve.z_mm, curve.score, LEVEL_SCORES["L3"])
-    level = find_levels(curve, CALIBRATION)["L3"]
-    assert last - first > 40
-    assert level.presence is Presence.FOUND
-    assert first <= level.z_mm <= last
-    assert level.half_width_mm >= HALF + (last - first - 20) / 2
-    assert level.reason.startswith("the curve crosses 33.817 at 3 places")
-
-
-def test_a_curve_that_has_lost_its_way_tells_no_level():
-    level = find_levels(bent(14.0), CALIBRATION)["L3"]
-    assert level.presence is Presence.CANNOT_TELL
-    assert level.reason == "T12 to L3 is 28 mm, 98 mm expected"
+def test_each_level_is_read_from_its_own_vertebra():
+    posterior = certain(GRID, INSIDE, {"T12": {201: 1.0}, "L1": {180: 1.0}, "L3": {102: 1.0}})
+    heights = [find_level(n, posterior, SLICES, UIDS, CALIBRATION).z_mm for n in LEVELS]
+    assert (LEVELS, heights) == (("T12", "L3"), [201.0, 102.0])
 
 
 @pytest.mark.parametrize(
-    ("gap", "presence", "half"),
+    ("inside", "presence"),
     [
-        (GAP_MM, Presence.FOUND, HALF),
-        (GAP_MM + 18, Presence.FOUND, HALF),
-        (GAP_MM + 25, Presence.FOUND, HALF + 25 - 2 * np.hypot(7.7, 5)),
-        (GAP_MM - 25, Presence.FOUND, HALF + 25 - 2 * np.hypot(7.7, 5)),
-        (GAP_MM + 40, Presence.CANNOT_TELL, 0.0),
-        (GAP_MM - 40, Presence.CANNOT_TELL, 0.0),
+        (0.0, Presence.NOT_IN_FIELD),
+        (0.03, Presence.NOT_IN_FIELD),
+        (0.031, Presence.CANNOT_TELL),
+        (0.5, Presence.CANNOT_TELL),
+        (0.899, Presence.CANNOT_TELL),
+        (0.9, Presence.FOUND),
+        (1.0, Presence.FOUND),
     ],
 )
-def test_the_distance_of_the_levels_is_held_against_anatomy(gap, presence, half):
-    slope = (LEVEL_SCORES["T12"] - LEVEL_SCORES["L3"]) / gap
-    curve = curve_of(-100, 250, slope=slope)
-    lenient = replace(curve, credible=True, warnings=())
-    for level in find_levels(lenient, CALIBRATION).values():
-        assert level.presence is presence
-        assert level.half_width_mm == pytest.approx(half)
-        assert bool(level.reason) is (abs(gap - GAP_MM) > 20)
+def test_the_field_must_hold_nearly_all_or_next_to_nothing(inside, presence):
+    level = found({150: inside, -90: 1 - inside})
+    assert level.presence is presence
+    if presence is Presence.NOT_IN_FIELD:
+        assert level.confidence == round(1 - inside, 3)
+        assert level.reason == "about 90 mm below the field"
+    if presence is Presence.CANNOT_TELL:
+        assert level.confidence == 0.0
+        assert level.reason == f"in the field with probability {inside:.2f} only"
+    if presence is not Presence.FOUND:
+        assert (level.z_mm, level.slice_index, level.sop_instance_uid, level.interval_mm) == (None,) * 4
 
 
-def test_the_finding_points_at_the_nearest_slice_in_the_caller_s_order():
-    z = np.arange(-100, 250, 5.0)[::-1] + 1.0
-    raw = LEVEL_SCORES["L3"] + SLOPE_PER_MM * z
-    curve = fit(z, raw, np.ones(len(z)), CALIBRATION)
-    uids = tuple(f"1.2.{i}" for i in range(len(z)))
-    found = finding(find_levels(curve, CALIBRATION)["L3"], curve, uids)
-    nearest = int(np.abs(z).argmin())
-    assert (found.slice_index, found.sop_instance_uid) == (nearest, uids[nearest])
-    assert found.z_mm == pytest.approx(0, abs=1e-6)
-    assert found.interval_mm == pytest.approx((-HALF, HALF), abs=1e-6)
-    reformat = finding(find_levels(curve, CALIBRATION)["L3"], curve, ())
-    assert (reformat.slice_index, reformat.sop_instance_uid) == (None, None)
-    assert reformat.z_mm == found.z_mm
+@pytest.mark.parametrize(("sure", "presence"), [(0.7, Presence.FOUND), (0.699, Presence.CANNOT_TELL)])
+def test_two_places_a_vertebra_apart_are_not_one(sure, presence):
+    level = found({150: sure, 117: 1 - sure})
+    assert level.presence is presence
+    if presence is Presence.FOUND:
+        assert (level.z_mm, level.confidence) == (150.0, round(0.7 * 0.95 * 0.9, 3))
+    else:
+        assert level.reason == "two vertebrae are alike: probability 0.70 for z 150"
 
 
-def test_a_level_that_is_not_found_points_nowhere():
-    curve = curve_of(40, 240)
-    found = finding(find_levels(curve, CALIBRATION)["L3"], curve, ("1.2",) * 100)
-    assert (found.z_mm, found.slice_index, found.sop_instance_uid, found.interval_mm) == (None,) * 4
-    assert found.presence is Presence.NOT_IN_FIELD
+@pytest.mark.parametrize(("away", "z_mm", "mass"), [(12, 152.4, 1.0), (15, 150.0, 0.8)])
+def test_places_nearer_than_half_a_vertebra_are_one(away, z_mm, mass):
+    spot = place(certain(GRID, INSIDE, {"L3": {150: 0.8, 150 + away: 0.2}}), VERTEBRAE.index("L3"))
+    assert (spot.z_mm, spot.probability, spot.inside) == pytest.approx((z_mm, mass, 1.0))
 
 
-def test_an_interval_that_would_tell_nothing_is_not_told():
-    unsure = replace(CALIBRATION, gap_sd_mm=40.0, level_half_width_mm=60.0)
-    gap = GAP_MM + 130  # 49 mm beyond two sd: 109 mm either way
-    curve = curve_of(-200, 500, slope=(LEVEL_SCORES["T12"] - LEVEL_SCORES["L3"]) / gap)
-    lenient = replace(curve, credible=True, warnings=())
-    for level in find_levels(lenient, unsure).values():
-        assert level.presence is Presence.CANNOT_TELL
-        assert level.reason == f"T12 to L3 is {gap:.0f} mm, {GAP_MM:.0f} mm expected"
+@pytest.mark.parametrize(
+    ("low", "high", "reason"),
+    [
+        (145.0, 300.0, ""),
+        (145.01, 300.0, "5 mm from the end of the field"),
+        (148.0, 300.0, "2 mm from the end of the field"),
+        (0.0, 155.0, ""),
+        (0.0, 154.0, "4 mm from the end of the field"),
+        (152.0, 300.0, "0 mm from the end of the field"),
+    ],
+)
+def test_a_body_at_the_end_of_the_field_is_not_seen_whole(low, high, reason):
+    level = found({150: 1.0}, slices=np.linspace(low, high, 50))
+    assert level.reason == reason
+    assert level.presence is (Presence.CANNOT_TELL if reason else Presence.FOUND)
+
+
+@pytest.mark.parametrize(
+    ("z", "reason"), [(-60, "about 60 mm below the field"), (342, "about 42 mm above the field")]
+)
+def test_where_a_level_lies_that_is_not_in_the_field(z, reason):
+    level = found({z: 1.0})
+    assert (level.presence, level.confidence, level.reason) == (Presence.NOT_IN_FIELD, 1.0, reason)
+
+
+@given(st.integers(2, 98), st.sampled_from([1, -1]), st.floats(0.7, 8))
+def test_the_nearest_slice_is_in_the_caller_s_order(row, direction, step):
+    z = np.arange(0, 300, step)[::direction]
+    uids = tuple(f"1.2.{k}" for k in range(len(z)))
+    at = 3.0 * row
+    level = found({at: 1.0}, z, uids)
+    if level.presence is Presence.FOUND:
+        assert np.abs(z - at).min() == abs(z[level.slice_index] - at)
+        assert level.sop_instance_uid == uids[level.slice_index]
+        assert level.z_mm == at
+    else:
+        assert not z.min() + 5 <= at <= z.max() - 5
+
+
+def test_descending_slices_are_counted_from_the_head():
+    level = found({150: 0.5, 153: 0.5}, SLICES[::-1], UIDS)
+    assert level.z_mm == pytest.approx(151.5)
+    assert (level.slice_index, level.sop_instance_uid) == (30, "1.2.30")
+    level = found({201: 1.0}, SLICES[::-1], UIDS)
+    assert (level.slice_index, level.sop_instance_uid) == (20, "1.2.20")
+
+
+def test_no_slice_is_meant_where_they_are_not_axial():
+    level = found({150: 1.0}, uids=())
+    assert (level.presence, level.z_mm) == (Presence.FOUND, 150.0)
+    assert (level.slice_index, level.sop_instance_uid) == (None, None)
+
+
+def test_a_spine_that_counts_otherwise_is_told_beside_the_level():
+    level = found({150: 1.0}, variants=("13 thoracic or 6 lumbar vertebrae",))
+    assert level.presence is Presence.FOUND
+    assert level.warnings == (
+        "this spine may have 13 thoracic or 6 lumbar vertebrae: the name is a convention",
+    )

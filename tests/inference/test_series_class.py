@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.coverage import END_SD, UNJUDGED_FACTOR, Coverage, coverage_of, likely_ends, shared_errors
-from inference.curve import SLOPE_PER_MM, fit
+from inference.curve import SLOPE_PER_MM
 from inference.field_edge import body_at_edge
 from inference.findings import ClassGuess
 from inference.kernel import Kernel
 from inference.results.codes import UNDETERMINED, body_part_codes
 from inference.series_class import Acquisition, decided, series_classes
 from inference.series_protocols import ANY_KERNEL, PROTOCOLS
-from tests.inference.score_factory import CALIBRATION
+from tests.inference.score_factory import CALIBRATION, fitted
 
 NAMES = [
     "Head", "Head and face", "Face/Orbits/Sinus", "Temporal bone", "Head and neck", "Neck", "C-spine",
@@ -151,7 +151,7 @@ def test_none_of_them_wins_a_tie() -> None:
 
 def curve(low: float, high: float) -> object:
     z = np.arange(0, (high - low) / SLOPE_PER_MM, 4.0)
-    return fit(z, low + SLOPE_PER_MM * z, np.ones(len(z)), CALIBRATION)
+    return fitted(z, low + SLOPE_PER_MM * z)
 
 
 def test_the_coverage_is_that_of_the_ends_with_their_own_errors() -> None:

@@ -1,12 +1,11 @@
-"""Training: targets, landmarks found without a reader, and who is held out."""
+"""Training: targets of slices and of rows, and landmarks found without a reader."""
 
 from __future__ import annotations
-
-import csv
 
 import numpy as np
 import pytest
 
+from inference.spine import VERTEBRA_SCORES, VERTEBRAE
 from inference.training.anatomy import lung_apex_mm, vertebral_bodies, whole_slices
 from inference.training.landmarks import (
     SUPERVISED,
@@ -15,15 +14,17 @@ from inference.training.landmarks import (
     score_table,
     targets,
 )
-from inference.training.split import (
-    TEST_PATIENTS,
-    VALIDATION_PATIENTS,
-    Group,
-    Split,
-    group_of,
-    split_of,
-)
-from tests.inference.real_series import DATA
+from inference.training.row_targets import row_targets
+from inference.training.split import NOT_USED, UPPER_LIMBS, Group, group_of
+from inference.training.study import ANCHORS
+from tests.inference.training_folder import study
+
+TABLE = dict(zip(VERTEBRAE, VERTEBRA_SCORES, strict=True)) | {
+    "vertex": 107.756,
+    "lung_apex": 75.389,
+    "knee_joint": -42.0,
+    "ischium_bottom": 0.0,
+}
 
 # ------------------------------------------------------------------ targets
 
@@ -65,8 +66,6 @@ def test_every_supervised_landmark_has_a_score(tmp_path):
 
 
 def test_every_anchor_is_a_landmark_that_is_trained_on():
-    from inference.training.data import ANCHORS
-
     found = read_anchors(ANCHORS)
     assert len(found) > 50
     assert {name for rows in found.values() for name, _ in rows} <= SUPERVISED
@@ -102,30 +101,90 @@ def test_a_sliver_of_mask_is_no_slice():
     assert whole_slices(hu, np.asarray([4.0, 4.0])).tolist() == [False, True]
 
 
-# ------------------------------------------------------------------ split
+# ------------------------------------------------------------------ rows
 
 
-def test_no_patient_is_in_two_splits():
-    assert not TEST_PATIENTS & VALIDATION_PATIENTS
-    assert split_of("petct-acrin001") is Split.TEST
-    assert split_of("petct-acrin013") is Split.VALIDATION
-    assert split_of("wb-ccth-a01") is Split.TRAIN
+def heat_of(made, name):
+    return made.heat[1 + VERTEBRAE.index(name)]
 
 
-def test_the_series_of_a_patient_stay_together():
-    path = DATA / "catalog.csv"
-    if not path.is_file():
-        pytest.skip("real CT absent: catalog.csv is not in ../shared/data")
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for held_out in (TEST_PATIENTS, VALIDATION_PATIENTS):
-        ids = {row["id"] for row in rows if row["patient"] in held_out}
-        assert not {row["patient"] for row in rows if row["id"] in ids} - held_out
-    assert {row["id"] for row in rows if row["patient"] == "petct-acrin001"} == {
-        "petct-acrin001-a",
-        "petct-acrin001-b",
-        "petct-acrin001-c",
-    }
+def known_of(made, name):
+    return made.known[1 + VERTEBRAE.index(name)]
+
+
+CHAIN = {"T11": 87.0, "T12": 60.0, "L1": 33.0}
+"""Of 40 rows, 3 mm apart: rows 29, 20 and 11."""
+
+
+def test_a_vertebra_has_a_bump_of_4_5_mm_on_its_own_row_and_on_that_of_all():
+    made = row_targets(study(CHAIN), TABLE)
+    assert made.heat.shape == made.known.shape == (26, 40)
+    assert [int(heat_of(made, n).argmax()) for n in CHAIN] == [29, 20, 11]
+    # 3 and 6 mm away: exp(-0.5 (3 / 4.5)^2) and exp(-0.5 (6 / 4.5)^2)
+    np.testing.assert_allclose(heat_of(made, "T12")[[20, 21, 18]], [1, 0.80074, 0.41111], atol=1e-5)
+    np.testing.assert_allclose(made.heat[0], np.max([heat_of(made, n) for n in CHAIN], axis=0))
+    others = [1 + n for n, name in enumerate(VERTEBRAE) if name not in CHAIN]
+    assert not made.heat[others].any()
+
+
+def test_scores_of_rows_are_those_of_the_landmarks():
+    made = row_targets(study(CHAIN), TABLE)
+    wanted = [TABLE[n] for n in ("T11", "T12", "L1")]
+    np.testing.assert_allclose(made.score[[29, 20, 11]], wanted, atol=1e-4)
+    np.testing.assert_allclose(made.weight[[11, 20, 29]], 1)
+    np.testing.assert_allclose(made.weight[[0, 39]], 0.3)
+
+
+def test_what_lies_beyond_a_chain_is_known_only_where_the_chain_says_it():
+    made = row_targets(study(CHAIN), TABLE)
+    z = np.arange(40) * 3.0
+    # every centre between the outermost, and half a vertebra on: 33 - 14 to 87 + 11 mm
+    np.testing.assert_array_equal(made.known[0] > 0, (z >= 19) & (z <= 98))
+    # T10 is not at or below T11, L2 not at or above L1; but 12 units away both are ruled out by the score
+    far = np.abs(made.score - TABLE["T10"]) > 12
+    np.testing.assert_array_equal(known_of(made, "T10") > 0, (z <= 87 + 8) | far)
+    far = np.abs(made.score - TABLE["L2"]) > 12
+    np.testing.assert_array_equal(known_of(made, "L2") > 0, (z >= 33 - 10) | far)
+    assert known_of(made, "T12").all() and known_of(made, "C1").all() and known_of(made, "S1").all()
+    assert not known_of(made, "T10")[39] and not known_of(made, "L2")[0]
+
+
+@pytest.mark.parametrize("points", [{"T11": 87.0, "T12": 60.0}, {"T10": 110.0, "T12": 60.0, "L1": 33.0}])
+def test_two_vertebrae_or_a_chain_with_a_gap_say_nothing_of_other_centres(points):
+    made = row_targets(study(points), TABLE)
+    assert not made.known[0].any()
+    assert all(known_of(made, n).all() for n in points)
+    assert not known_of(made, "T9")[35]
+
+
+def test_a_sixth_lumbar_vertebra_is_a_centre_without_a_name():
+    made = row_targets(study(CHAIN | {"L6": 6.0}), TABLE)
+    assert made.heat[0, 2] == 1
+    assert not made.heat[1:, 2].max() > 0.01
+
+
+def test_a_volume_without_landmarks_teaches_nothing_of_names_unless_of_its_region():
+    assert not row_targets(study({}), TABLE).known.any()
+    masked = row_targets(study({}, Group.MASKED), TABLE).known.any(axis=1)
+    assert next(v for v, known in zip(VERTEBRAE, masked[1:], strict=True) if known) == "T8"
+    assert not masked[0] and masked[-1]
+    limb = row_targets(study({}, Group.LIMB), TABLE).known.any(axis=1)
+    assert [v for v, known in zip(VERTEBRAE, limb[1:], strict=True) if known][-1] == "L3"
+
+
+def test_a_limb_below_the_hips_has_no_vertebra_anywhere():
+    made = row_targets(study({"knee_joint": 60.0}, Group.LIMB), TABLE)
+    assert made.known.all() and not made.heat.any()
+    np.testing.assert_allclose(made.weight, 1)
+
+
+def test_the_lung_s_apex_counts_in_masked_volumes_only():
+    apex = {"lung_apex": 60.0}
+    assert row_targets(study(apex, Group.MASKED), TABLE).weight.all()
+    assert not row_targets(study(apex, Group.TRUNK), TABLE).weight.any()
+
+
+# ------------------------------------------------------------------ who is used
 
 
 @pytest.mark.parametrize(
@@ -134,3 +193,8 @@ def test_the_series_of_a_patient_stay_together():
 )
 def test_the_group_is_told_by_the_name(name, group):
     assert group_of(name) is group
+
+
+def test_what_is_left_out_has_a_reason():
+    assert all(NOT_USED.values()) and not NOT_USED.keys() & UPPER_LIMBS
+    assert {group_of(name) for name in UPPER_LIMBS} == {Group.LIMB}

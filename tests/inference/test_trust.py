@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inference.trust import doubts
 from inference.volume import Volume
-from tests.inference.score_factory import AXIAL, CORONAL, geometry
+from tests.inference.score_factory import AXIAL, CORONAL, LOOK, geometry
 
 
 def volume(*, side: int = 100, pixel_mm: float = 2.5, body: float = 1.0, directions: tuple = AXIAL) -> Volume:
@@ -19,18 +21,18 @@ def volume(*, side: int = 100, pixel_mm: float = 2.5, body: float = 1.0, directi
 
 
 def test_a_whole_cross_section_is_believed() -> None:
-    assert doubts(volume(side=100, pixel_mm=2.5)) == ()
+    assert doubts(volume(side=100, pixel_mm=2.5), LOOK) == ()
 
 
 @pytest.mark.parametrize(("side", "narrow"), [(79, True), (80, False)])
 def test_a_spine_reconstruction_is_not(side: int, narrow: bool) -> None:
     """80 pixels of 2.5 mm are 200 mm."""
     expected = ("field of view 198 x 198 mm: less than 200 mm shows no cross-section",) if narrow else ()
-    assert doubts(volume(side=side, pixel_mm=2.5)) == expected
+    assert doubts(volume(side=side, pixel_mm=2.5), LOOK) == expected
 
 
 def test_a_narrow_coronal_series_is_left_to_its_curve() -> None:
-    assert doubts(volume(side=40, directions=CORONAL)) == ()
+    assert doubts(volume(side=40, directions=CORONAL), LOOK) == ()
 
 
 @pytest.mark.parametrize(
@@ -39,4 +41,21 @@ def test_a_narrow_coronal_series_is_left_to_its_curve() -> None:
 )
 def test_pixels_without_a_body_are_not_believed(body: float, expected: tuple[str, ...]) -> None:
     """2 % are asked for; of every fourth row, 1 of 25 is body."""
-    assert doubts(volume(body=body)) == expected
+    assert doubts(volume(body=body), LOOK) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(0.499, ("the pixels do not look like a human body: probability 0.50",)), (0.5, ())],
+)
+def test_what_does_not_look_like_a_body_is_not_believed(body: float, expected: tuple[str, ...]) -> None:
+    assert doubts(volume(), replace(LOOK, body=body)) == expected
+
+
+def test_every_doubt_is_told() -> None:
+    told = doubts(volume(side=60, body=0.0), replace(LOOK, body=0.0))
+    assert [reason.split(":")[0] for reason in told] == [
+        "field of view 150 x 150 mm",
+        "no body in the pixels",
+        "the pixels do not look like a human body",
+    ]

@@ -1,0 +1,98 @@
+"""`ctnode train`: what is asked for on the command line reaches the trainers."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from inference.models.rows import WEIGHTS
+from inference.training import levels, loop, series_loop
+from inference.training.commands import app
+from inference.training.config import ScoreTraining
+from inference.training.synthesis import dataset
+from tests.inference.training_folder import synthetic
+
+
+def train(*words):
+    return CliRunner().invoke(app, ["train", *map(str, words)])
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a trainer was asked for; it says a line."""
+    found = []
+
+    def put(module, name):
+        def trainer(*given, say=print):
+            found.append((name, *given))
+            say(f"{name} is done")
+            return Path("weights")
+
+        monkeypatch.setattr(module, name, trainer)
+
+    put(loop, "train_score")
+    put(levels, "train_levels")
+    put(series_loop, "train_series")
+    return found
+
+
+def test_score(asked, tmp_path):
+    out = tmp_path / "out"
+    made = train("score", "--data", tmp_path, "--out", out, "--steps", 7, "--patients", 0.25, "--workers", 1)
+    assert (made.exit_code, made.output) == (0, "train_score is done\n")
+    assert train("score", "--data", tmp_path, "--out", out).exit_code == 0
+    changed = ScoreTraining(steps=7, patients=0.25, workers=1)
+    assert asked == [
+        ("train_score", tmp_path, out, changed),
+        ("train_score", tmp_path, out, ScoreTraining()),
+    ]
+
+
+def test_levels(asked, tmp_path):
+    score = tmp_path / "score.safetensors"
+    score.write_bytes(b"")
+    made = train("levels", "--data", tmp_path, "--out", tmp_path / "out", "--score", score)
+    assert (made.exit_code, made.output) == (0, "train_levels is done\n")
+    assert train("levels", "--data", tmp_path, "--out", tmp_path).exit_code == 0
+    assert asked == [
+        ("train_levels", tmp_path, tmp_path / "out", score),
+        ("train_levels", tmp_path, tmp_path, WEIGHTS),
+    ]
+
+
+def test_series(asked, tmp_path):
+    made = train("series", "--data", tmp_path, "--out", tmp_path / "out")
+    assert (made.exit_code, made.output) == (0, "train_series is done\n")
+    assert asked == [("train_series", tmp_path, tmp_path / "out")]
+
+
+def test_synthesise_writes_volumes(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "load_atlases", lambda data: ["boxes"])
+    monkeypatch.setattr(dataset, "synthesise", lambda atlas, seed, recipe: synthetic(seed))
+    out = tmp_path / "out"
+    made = train("synthesise", "--data", tmp_path, "--out", out, "--count", 1, "--seed", 5)
+    assert (made.exit_code, made.output.replace("\n", "")) == (0, f"1 volumes in {out}")
+    assert [p.name for p in (out / "volumes").iterdir()] == ["synthetic-5-00000.npz"]
+    with (out / "synthetic.csv").open(encoding="utf-8") as file:
+        assert [row["seed"] for row in csv.DictReader(file)] == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("score", "--out", "o"), "--data"),
+        (("score", "--data", "nowhere", "--out", "o"), "--data"),
+        (("score", "--data", ".", "--out", "o", "--steps", 0), "--steps"),
+        (("score", "--data", ".", "--out", "o", "--patients", 1.5), "--patients"),
+        (("levels", "--data", ".", "--out", "o", "--score", "nowhere"), "--score"),
+        (("synthesise", "--data", ".", "--out", "o", "--count", 0), "--count"),
+        (("series", "--data", "."), "--out"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_trained(asked, words, option):
+    made = train(*words)
+    assert made.exit_code == 2 and option in made.output
+    assert asked == []
