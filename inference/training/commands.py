@@ -25,7 +25,7 @@ def score(
     out: OutOption,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network.")] = None,
     patients: Annotated[
-        float | None, typer.Option(min=0.05, max=1.0, help="Share of the patients, for learning curves.")
+        float | None, typer.Option(min=0.05, max=1.0, help="Share of the volumes, for learning curves.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Networks trained side by side.")] = None,
 ) -> None:

@@ -26,7 +26,7 @@ from inference.spine import VERTEBRAE
 from inference.training.folds import FOLDS
 from inference.training.level_calibration import Held, calibrated
 from inference.training.split import Group
-from inference.training.study import Study, load_studies
+from inference.training.study import ALSO_USED, Study, load_studies
 
 FIRST: Final = Weights(
     centre=1.0,
@@ -129,6 +129,8 @@ def evidence_of(data: Path, score_weights: Path) -> list[Seen]:
     members = [RowsModel.load("cpu", fold, score_weights) for fold in range(FOLDS)]
     found = []
     for study in load_studies(data):
+        if study.identifier in ALSO_USED:
+            continue  # its patient would count twice
         if study.group in (Group.TRUNK, Group.HEAD_NECK) and any(n in VERTEBRAE for n, _ in study.points):
             (fold,) = frozenset(range(FOLDS)) - study.folds
             seen = Box(hu=study.hu.float(), z_mm=study.z_mm)

@@ -71,6 +71,18 @@ VERDICTS: dict[str, tuple[int, Callable[[Reports], bool]]] = {
 }
 """Series -> how many volumes, and what is to be said of them."""
 
+NATIVE = ("no", "undetermined")
+CONTRAST = {
+    "abd-crlm-1006-ce": ("yes",),
+    "abdpel-tcga-bc-a10w-ce": ("yes",),
+    "head-qa-ge-tilt": NATIVE,
+    "mip-acrin013-cor": NATIVE,
+    "mip-acrin013-sag": NATIVE,
+    "spine-taichi-ax": NATIVE,
+    "spine-taichi-sag": NATIVE,
+}
+"""Series -> what may be said of contrast medium; of the others nothing is."""
+
 
 def test_every_series_has_its_verdict() -> None:
     if not SERIES.is_dir():
