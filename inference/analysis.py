@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inference import acquisition, agreement, axis, bodypart, contrast, trust
 from inference.axial import resampled
 from inference.chain import posterior
-from inference.curve import Curve, Readings, fit
+from inference.curve import SLOPE_PER_MM, Curve, Readings, fit
 from inference.findings import (
     Axis,
     AxisFinding,
@@ -104,7 +104,8 @@ def _read(
         untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
         return Spine(curve=curve, t12=untold, l3=untold)
     variants = likely_variants(evidence, usual, model.weights, model.spacing, model.variant_log_odds)
-    t12, l3 = (find_level(name, usual, z_mm, uids, model.levels, variants) for name in LEVELS)
+    sd_mm = float(np.median(curve.sd)) / SLOPE_PER_MM
+    t12, l3 = (find_level(n, usual, z_mm, uids, model.levels, variants, sd_mm) for n in LEVELS)
     return Spine(curve=curve, t12=t12, l3=l3)
 
 

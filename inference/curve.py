@@ -38,8 +38,9 @@ RANK_CORRELATION: Final = 0.8
 SCATTER_UNITS: Final = 6.0
 """Median distance of raw scores from the smoothed curve that a body does not exceed."""
 
-DOUBTFUL_SD: Final = 12.0
-"""Median sd of the slices, score units (100 mm), above which the network has no idea."""
+DOUBTFUL_SD: Final = 20.0
+"""Median sd of the slices, score units (170 mm), above which the network has no idea. Legs come near it: a
+thigh is long and alike, and is a thigh all the same."""
 
 GAP_FACTOR: Final = 2.5
 """A step of this many median steps is a gap."""
@@ -55,7 +56,7 @@ class Calibration:
     """How wrong the scores of held-out patients were; see the models' card."""
 
     offset_sd: float  # sd of the error that a whole curve shares, score units
-    sd_scale: float  # what the sd that comes with the scores is to be multiplied by
+    sd_scale: float  # what the two sd together, the curve's and each row's own, are to be multiplied by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +115,13 @@ def fit(readings: Readings, calibration: Calibration, known: tuple[str, ...] = (
     z, raw, score, sd = (
         a[index].astype(float) for a in (readings.z_mm, readings.raw, readings.score, readings.sd)
     )
-    sd = sd * calibration.sd_scale
+    sd = calibration.sd_scale * np.hypot(sd, calibration.offset_sd)
+    typical = float(np.median(sd))
     long_enough = bool(z[-1] - z[0] >= JUDGED_EXTENT_MM and len(z) >= JUDGED_SLICES)
     slope = theil_sen(z, raw) if long_enough else None
     correlation = rank_correlation(z, raw) if len(z) >= LEAST_RANKED else 0.0
-    doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(z, slope, calibration))
-    doubts += (*_fall_doubts(z, smoothed(z, raw), calibration),) if long_enough else ()
+    doubts = (*known, *_order_doubts(slope, correlation), *_spacing_doubts(z, slope, typical))
+    doubts += (*_fall_doubts(z, smoothed(z, raw), typical),) if long_enough else ()
     doubts += _scatter_doubts(raw - score, sd)
     notes = () if long_enough else (f"{_short(z)}: slope not judged",)
     return Curve(
@@ -216,11 +218,11 @@ def _order_doubts(slope: float | None, correlation: float) -> tuple[str, ...]:
     return ()
 
 
-def _spacing_doubts(z_mm: Numbers, slope: float | None, calibration: Calibration) -> tuple[str, ...]:
-    """BodyPartRegression's rule, with room for what the network's own error explains over a short field."""
+def _spacing_doubts(z_mm: Numbers, slope: float | None, sd: float) -> tuple[str, ...]:
+    """BodyPartRegression's rule, with room for what the scores' own error explains over a short field."""
     if slope is None:
         return ()
-    by_error = 2 * np.sqrt(2) * calibration.offset_sd / (SLOPE_PER_MM * (z_mm[-1] - z_mm[0]))
+    by_error = 2 * np.sqrt(2) * sd / (SLOPE_PER_MM * (z_mm[-1] - z_mm[0]))
     ratio = abs(slope) / SLOPE_PER_MM
     if abs(1 - ratio) <= SLOPE_TOLERANCE + by_error:
         return ()
@@ -231,11 +233,11 @@ def _spacing_doubts(z_mm: Numbers, slope: float | None, calibration: Calibration
     )
 
 
-def _fall_doubts(z_mm: Numbers, score: Numbers, calibration: Calibration) -> tuple[str, ...]:
+def _fall_doubts(z_mm: Numbers, score: Numbers, sd: float) -> tuple[str, ...]:
     highest = np.maximum.accumulate(score)
     worst = int((highest - score).argmax())
     fall = float(highest[worst] - score[worst])
-    explained = 2 * np.sqrt(2) * calibration.offset_sd
+    explained = 2 * np.sqrt(2) * sd
     if fall <= max(FALL_UNITS, explained) or score[-1] <= score[0]:
         return ()  # a curve that falls all the way is reversed, which is another doubt
     crest = int(score[: worst + 1].argmax())

@@ -24,6 +24,9 @@ LEVELS: Final = ("T12", "L3")
 OUTSIDE_MOST: Final = 0.03
 """A level whose probability inside the field is at most this is not in the field."""
 
+AWAY_SD: Final = 2.0
+"""And so many sd of the curve away."""
+
 INSIDE_LEAST: Final = 0.9
 """A level whose probability inside the field is at least this may be found."""
 
@@ -78,6 +81,7 @@ def find_level(
     sop_instance_uids: tuple[str, ...],
     calibration: LevelCalibration,
     variants: tuple[str, ...] = (),
+    sd_mm: float = 0.0,
 ) -> LevelFinding:
     """What is said of a level.
 
@@ -89,14 +93,11 @@ def find_level(
         sop_instance_uids: of the slices, in slice order; empty where they are not axial, and none is meant.
         calibration: of the model.
         variants: enumeration variants that fit better than the usual spine.
+        sd_mm: of the score curve, as a height: a level that is not that far away may be in the field.
     """
     found = place(posterior, VERTEBRAE.index(name))
     if found.inside <= OUTSIDE_MOST:
-        return LevelFinding(
-            presence=Presence.NOT_IN_FIELD,
-            confidence=round(1 - found.inside, 3),
-            reason=_where(found, posterior),
-        )
+        return _outside(found, posterior, sd_mm)
     low, high = float(slices_z_mm.min()), float(slices_z_mm.max())
     reason = _doubt(found, low, high)
     if reason:
@@ -124,8 +125,13 @@ def _doubt(found: Place, low: float, high: float) -> str:
     return ""
 
 
-def _where(found: Place, posterior: Posterior) -> str:
+def _outside(found: Place, posterior: Posterior, sd_mm: float) -> LevelFinding:
     field = posterior.z_mm[posterior.inside]
     below = found.z_mm < field[0]
-    away = field[0] - found.z_mm if below else found.z_mm - field[-1]
-    return f"about {max(away, 0):.0f} mm {'below' if below else 'above'} the field"
+    away_mm = max(float(field[0] - found.z_mm if below else found.z_mm - field[-1]), 0.0)
+    reason = f"about {away_mm:.0f} mm {'below' if below else 'above'} the field"
+    if away_mm < AWAY_SD * sd_mm:
+        reason += f", by a curve that is only sure to {sd_mm:.0f} mm"
+        return LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
+    sure = round(1 - found.inside, 3)
+    return LevelFinding(presence=Presence.NOT_IN_FIELD, confidence=sure, reason=reason)

@@ -1,7 +1,7 @@
 """What a volume must show before its slice scores are believed. Pure.
 
-The network was trained on whole cross-sections. On a spine reconstruction of 150 mm, or on no body at all,
-it still gives a number; these checks say that the number means nothing.
+On a field of view smaller than any that the network learnt from, or on no body at all, it still gives a
+number; these checks say that the number means nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from inference.geometry import axis_of
 from inference.models.series import SeriesLook
 from inference.volume import Geometry, Volume
 
-FIELD_MM: Final = 200.0
-"""A narrower field of view does not show a cross-section of the body: heads are reconstructed at 220 mm."""
+FIELD_MM: Final = 110.0
+"""A narrower field of view was not learnt from: spines are reconstructed at 120 mm and more."""
 
 TISSUE_HU: Final = -300
 """Denser is body, or table."""
@@ -55,9 +55,7 @@ def _narrow(geometry: Geometry) -> tuple[str, ...]:
     width = geometry.columns * geometry.pixel_spacing_mm[1]
     if min(height, width) >= FIELD_MM:
         return ()
-    return (
-        f"field of view {width:.0f} x {height:.0f} mm: less than {FIELD_MM:.0f} mm shows no cross-section",
-    )
+    return (f"field of view {width:.0f} x {height:.0f} mm: less than {FIELD_MM:.0f} mm is too little to see",)
 
 
 def _empty(volume: Volume) -> tuple[str, ...]:

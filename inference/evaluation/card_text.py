@@ -34,10 +34,10 @@ Five folds by patient. All five members of each model are shipped; each patient 
 member that has not learnt from it (`inference/training/folds.py`). In use all five speak together, which is
 not what is measured here. No patient is on both sides, but some collections are on both.
 The recipe (projections, weights of the losses, what is rehearsed, the chain) was chosen while looking at
-held-out answers of the same patients in earlier runs, and thresholds of the pixel axis on the answers that are
-measured here. No patient was kept untouched, so the figures are somewhat better than new patients will give.
-Synthetic volumes that are learnt from are warped label maps of four patients and a phantom; each was kept from
-the networks that are measured on its patients."""
+held-out answers of the same patients in earlier runs, and thresholds of the pixel axis on the answers that
+are measured here. No patient was kept untouched, so the figures are somewhat better than new patients will
+give. Synthetic volumes that are learnt from are warped label maps of four patients and a phantom; each was
+kept from the networks that are measured on its patients."""
 
 METHOD: Final = """\
 Value, and 95 % interval of 1,000 bootstraps over patients, not volumes. Where every patient gives 0 or 100 %,

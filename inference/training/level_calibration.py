@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.chain import Evidence, Posterior, Spacing, Weights, posterior
 from inference.curve import Calibration
@@ -82,20 +83,19 @@ def _wilson_low(right: int, count: int) -> float:
 
 
 def _curve(held: list[Held], spines: list[Posterior]) -> Calibration:
+    pairs = [_score_errors(h, spine) for h, spine in zip(held, spines, strict=True) if h.truth]
+    offset_sd = float(np.sqrt(np.mean([error.mean() ** 2 for error, _ in pairs])))
+    ratios = np.concatenate([error / np.hypot(sd, offset_sd) for error, sd in pairs])
+    return Calibration(offset_sd=round(offset_sd, 3), sd_scale=round(float(np.sqrt(np.mean(ratios**2))), 3))
+
+
+def _score_errors(held: Held, spine: Posterior) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Error of the smoothed score at each vertebra, and the sd that came with it, score units."""
     table = dict(zip(VERTEBRAE, VERTEBRA_SCORES, strict=True))
-    means, ratios = [], []
-    for h, spine in zip(held, spines, strict=True):
-        if not h.truth:
-            continue
-        score, sd = fused(h.evidence, spine)
-        z = np.asarray(list(h.truth.values()))
-        error = np.interp(z, h.evidence.z_mm, score) - np.asarray([table[n] for n in h.truth])
-        means.append(float(error.mean()))
-        ratios += list((error / np.interp(z, h.evidence.z_mm, sd)) ** 2)
-    return Calibration(
-        offset_sd=round(float(np.sqrt(np.mean(np.square(means)))), 3),
-        sd_scale=round(float(np.sqrt(np.mean(ratios))), 3),
-    )
+    score, sd = fused(held.evidence, spine)
+    z = np.asarray(list(held.truth.values()))
+    error = np.interp(z, held.evidence.z_mm, score) - np.asarray([table[n] for n in held.truth])
+    return error, np.interp(z, held.evidence.z_mm, sd)
 
 
 def _variant_log_odds(held: list[Held], spines: list[Posterior], spacing: Spacing) -> float:

@@ -26,6 +26,10 @@ def answered(reports: Reports, axis: str) -> bool:
     return all(report["eligible"] and report["axis"]["value"] == axis for report in reports)
 
 
+def found(reports: Reports, level: str) -> bool:
+    return all(report["levels"][level]["found"] for report in reports)
+
+
 def undetermined(reports: Reports, why: str) -> bool:
     """Nothing is told of such volumes, and a warning says why."""
     return all(
@@ -51,18 +55,27 @@ VERDICTS: dict[str, tuple[int, Callable[[Reports], bool]]] = {
     "head-qa-ge-tilt": (2, lambda r: answered(r, "axial") and warned(r, "gantry tilt: slices advance 18.5")),
     "mf-dcmqi-liver-crop": (2, lambda r: answered(r, "axial") and undetermined(r, "field of view")),
     "mip-acrin013-cor": (1, lambda r: answered(r, "coronal") and undetermined(r, "do not follow")),
-    "mip-acrin013-sag": (1, lambda r: answered(r, "sagittal") and undetermined(r, "do not follow")),
+    "mip-acrin013-sag": (1, lambda r: answered(r, "sagittal") and found(r, "T12") and found(r, "L3")),
     "scout-taichi": (2, lambda r: refused(r, "localizer")),
     "spine-taichi-ax": (
         13,
         lambda r: (
             answered(r[:8], "axial")
             and answered(r[8:11], "oblique")
-            and undetermined(r[:11], "field of view 150 x 150 mm")
+            and not any(found([one], level) for one in r[:11] for level in ("T12", "L3"))
+            and undetermined(r[9:11], "do not follow")
             and refused(r[11:], "too few slices")
         ),
     ),
-    "spine-taichi-sag": (2, lambda r: answered(r[:1], "sagittal") and refused(r[1:], "too few slices")),
+    "spine-taichi-sag": (
+        2,
+        lambda r: (
+            answered(r[:1], "sagittal")
+            and found(r[:1], "T12")
+            and found(r[:1], "L3")
+            and refused(r[1:], "too few slices")
+        ),
+    ),
     "tilt-icometrix-a": (
         1,
         lambda r: answered(r, "axial") and warned(r, "14.0 degrees") and undetermined(r, "no body"),
@@ -76,6 +89,7 @@ CONTRAST = {
     "abd-crlm-1006-ce": ("yes",),
     "abdpel-tcga-bc-a10w-ce": ("yes",),
     "head-qa-ge-tilt": NATIVE,
+    "mf-dcmqi-liver-crop": NATIVE,
     "mip-acrin013-cor": NATIVE,
     "mip-acrin013-sag": NATIVE,
     "spine-taichi-ax": NATIVE,

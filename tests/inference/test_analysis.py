@@ -59,7 +59,7 @@ def test_an_axial_trunk_is_read_from_feet_to_head():
     assert [s.sop_instance_uid for s in found.slice_scores] == [f"1.2.3.{k + 1}" for k in range(133)]
     np.testing.assert_allclose([s.score for s in found.slice_scores], 0.118 * 5 * np.arange(133), atol=0.1)
     np.testing.assert_allclose([s.raw for s in found.slice_scores], 0.118 * 5 * np.arange(133), atol=0.2)
-    assert all(0 < s.sd < 2 for s in found.slice_scores)
+    assert all(1.5 < s.sd < 3 for s in found.slice_scores)
     assert (found.contrast.value, found.contrast.confidence) == (Contrast.UNDETERMINED, 0.0)
     assert found.model == MODEL.identity
 
@@ -120,7 +120,9 @@ def test_a_tilted_gantry_is_measured_at_the_slice_s_centre(degrees):
     np.testing.assert_allclose(slice_centres_z_mm(g), centres, atol=1e-6)
     found = analyse(volume(g), MODEL, header())
     assert found.axis.value is Axis.AXIAL
-    np.testing.assert_allclose([s.raw for s in found.slice_scores], 0.118 * centres, atol=0.2)
+    np.testing.assert_allclose(
+        [s.raw for s in found.slice_scores], 0.118 * centres, atol=0.3
+    )  # 2.5 mm, half a slice
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,10 @@ def test_spacing_is_judged_by_the_slope(ratio, fits):
 
 def test_a_field_of_ten_centimetres_is_given_the_benefit_of_the_networks_error():
     z = np.arange(0, 100, 5.0)
-    # 0.28 + 2 sqrt(2) 1.5 / (0.118 * 95) = 0.66: what a long field would not be forgiven
-    assert fitted(z, line(z, slope=1.6 * SLOPE_PER_MM)).credible
-    assert not fitted(z, line(z, slope=1.7 * SLOPE_PER_MM)).credible
+    # 0.28 + 2 sqrt(2) hypot(1, 1.5) / (0.118 * 95) = 0.735: what a long field would not be forgiven
+    assert fitted(z, line(z, slope=1.73 * SLOPE_PER_MM)).credible
+    assert not fitted(z, line(z, slope=1.74 * SLOPE_PER_MM)).credible
+    assert fitted(z, line(z, slope=1.9 * SLOPE_PER_MM), sd=2.0).credible
 
 
 def test_a_short_field_is_not_judged():
@@ -151,12 +152,13 @@ def test_a_thing_that_is_the_same_all_along_is_not_credible():
 
 
 def test_a_network_without_an_idea_is_not_believed():
-    curve = fitted(Z, line(Z), sd=13.0)
-    assert curve.warnings == ("scores are doubtful: median sd 13.0 units",)
+    curve = fitted(Z, line(Z), sd=20.0)  # with the 1.5 that a curve shares, 20.06
+    assert curve.warnings == ("scores are doubtful: median sd 20.1 units",)
     assert not curve.credible
-    calmer = fitted(Z, line(Z), 13.0, replace(CALIBRATION, sd_scale=0.5))
+    assert fitted(Z, line(Z), sd=19.9).credible
+    calmer = fitted(Z, line(Z), 20.0, replace(CALIBRATION, sd_scale=0.5))
     assert calmer.credible
-    np.testing.assert_allclose(calmer.sd, 6.5)
+    np.testing.assert_allclose(calmer.sd, 0.5 * np.sqrt(20.0**2 + 1.5**2))
 
 
 def test_a_curve_that_turns_back_is_not_a_body():
@@ -202,7 +204,8 @@ def test_raw_score_and_sd_are_kept_with_their_slices():
     curve = fit(given, replace(CALIBRATION, sd_scale=2.0))
     assert curve.index.tolist() == [1, 2, 0]
     assert curve.z_mm.tolist() == [0, 20, 40]
-    assert (curve.raw.tolist(), curve.score.tolist(), curve.sd.tolist()) == ([0, 2, 4], [1, 3, 5], [2, 4, 6])
+    assert (curve.raw.tolist(), curve.score.tolist()) == ([0, 2, 4], [1, 3, 5])
+    np.testing.assert_allclose(curve.sd, 2 * np.sqrt(np.asarray([1.0, 4.0, 9.0]) + 1.5**2))
 
 
 def test_scores_that_scatter_about_the_curve_are_not_believed():

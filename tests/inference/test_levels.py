@@ -143,3 +143,16 @@ def test_a_spine_that_counts_otherwise_is_told_beside_the_level():
     assert level.warnings == (
         "this spine may have 13 thoracic or 6 lumbar vertebrae: the name is a convention",
     )
+
+
+@pytest.mark.parametrize(
+    ("sd_mm", "presence", "reason"),
+    [
+        (25.5, Presence.NOT_IN_FIELD, "about 51 mm below the field"),
+        (25.6, Presence.CANNOT_TELL, "about 51 mm below the field, by a curve that is only sure to 26 mm"),
+    ],
+)
+def test_a_level_nearer_than_the_curve_is_sure_may_be_in_the_field(sd_mm, presence, reason):
+    spine = certain(GRID, INSIDE, {"L3": {-51: 1.0}})
+    told = find_level("L3", spine, SLICES, UIDS, CALIBRATION, sd_mm=sd_mm)
+    assert (told.presence, told.reason) == (presence, reason)
