@@ -79,7 +79,7 @@ def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...])
         z_mm = slice_centres_z_mm(volume.geometry)
         seen = box(volume.voxels, volume.geometry, z_mm)
         uids = tuple(s.sop_instance_uid for s in volume.geometry.slices)
-        return _read(seen, z_mm, uids, models, doubts)
+        return _read(seen, z_mm, uids, models, doubts, trust.uncounted(volume.geometry))
     made = resampled(volume)
     if made is None:
         return None
@@ -87,7 +87,12 @@ def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...])
 
 
 def _read(
-    seen: Box, z_mm: NDArray[np.float64], uids: tuple[str, ...], models: Models, doubts: tuple[str, ...]
+    seen: Box,
+    z_mm: NDArray[np.float64],
+    uids: tuple[str, ...],
+    models: Models,
+    doubts: tuple[str, ...],
+    uncounted: str = "",
 ) -> Spine:
     evidence, model = models.rows.read(seen), models.levels
     usual = posterior(evidence, model.weights, model.spacing)
@@ -99,8 +104,8 @@ def _read(
         sd=np.interp(z_mm, evidence.z_mm, sd),
     )
     curve = fit(readings, model.curve, doubts)
-    if not curve.credible:
-        reason = NOT_CREDIBLE + "; ".join(curve.doubts)
+    if uncounted or not curve.credible:
+        reason = uncounted or NOT_CREDIBLE + "; ".join(curve.doubts)
         untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
         return Spine(curve=curve, t12=untold, l3=untold)
     variants = likely_variants(evidence, usual, model.weights, model.spacing, model.variant_log_odds)

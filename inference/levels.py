@@ -30,8 +30,9 @@ AWAY_SD: Final = 2.0
 INSIDE_LEAST: Final = 0.9
 """A level whose probability inside the field is at least this may be found."""
 
-PLACE_LEAST: Final = 0.7
-"""So must be the probability of the place alone: otherwise two vertebrae are alike."""
+PLACE_LEAST: Final = 0.9
+"""So must be the probability of the place alone: otherwise two vertebrae are alike. At 0.7, two of 24 levels
+of held-out patients were one vertebra off; at 0.9 none of 21."""
 
 EDGE_MM: Final = 5.0
 """A body's centre nearer to the field's end is not seen whole, and not called found."""

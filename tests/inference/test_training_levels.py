@@ -266,8 +266,8 @@ def test_the_interval_holds_nine_tenths_of_the_right_levels(told):
 
 
 def test_levels_that_would_not_be_called_found_are_not_counted(told):
-    doubtful = [(50.0, 0.69, 1), (50.0, 1, 0.89)] * 20
-    assert told([(0.0, 0.7, 0.9)] * 10 + doubtful).right_level == 0.722
+    doubtful = [(50.0, 0.89, 1), (50.0, 1, 0.89)] * 20
+    assert told([(0.0, 0.9, 0.9)] * 10 + doubtful).right_level == 0.722
 
 
 def test_the_curve_s_error_is_that_of_volumes_and_its_scale_that_of_rows(monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inference.trust import doubts
+from inference.trust import doubts, uncounted
 from inference.volume import Volume
 from tests.inference.score_factory import AXIAL, CORONAL, LOOK, geometry
 
@@ -59,3 +59,11 @@ def test_every_doubt_is_told() -> None:
         "no body in the pixels",
         "the pixels do not look like a human body",
     ]
+
+
+@pytest.mark.parametrize(("side", "narrow"), [(59, True), (60, False)])
+def test_vertebrae_are_not_counted_in_a_narrow_field(side: int, narrow: bool) -> None:
+    """60 pixels of 2.5 mm are 150 mm."""
+    reason = "vertebrae are not counted in a field of 148 mm: ribs and pelvis are outside"
+    assert uncounted(volume(side=side).geometry) == (reason if narrow else "")
+    assert uncounted(volume(side=side, directions=CORONAL).geometry) == ""
