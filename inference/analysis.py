@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference import acquisition, agreement, axis, bodypart, contrast, trust
-from inference.axial import resampled
-from inference.chain import posterior
-from inference.curve import SLOPE_PER_MM, Curve, Readings, fit
+from inference.curve import SLOPE_PER_MM, Curve, fit
 from inference.findings import (
     Axis,
     AxisFinding,
@@ -25,12 +22,10 @@ from inference.findings import (
     Presence,
     SliceScore,
 )
-from inference.fusion import fused
-from inference.geometry import slice_centres_z_mm
 from inference.levels import LEVELS, find_level
 from inference.models.bundle import Models
 from inference.models.series import SeriesLook
-from inference.projection import Box, box
+from inference.reading import axial_box, read
 from inference.variants import likely_variants
 from inference.volume import Volume
 from storage.header import Header
@@ -75,42 +70,23 @@ def analyse(volume: Volume, models: Models, header: Header) -> Findings:
 
 def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...]) -> Spine | None:
     """None where the volume is not axial and cannot be made so."""
-    if plane is Axis.AXIAL:
-        z_mm = slice_centres_z_mm(volume.geometry)
-        seen = box(volume.voxels, volume.geometry, z_mm)
-        uids = tuple(s.sop_instance_uid for s in volume.geometry.slices)
-        return _read(seen, z_mm, uids, models, doubts, trust.uncounted(volume.geometry))
-    made = resampled(volume)
-    if made is None:
+    seen = axial_box(volume)
+    if seen is None:
         return None
-    return _read(box(made.voxels, made.geometry, made.z_mm), made.z_mm, (), models, doubts)
-
-
-def _read(
-    seen: Box,
-    z_mm: NDArray[np.float64],
-    uids: tuple[str, ...],
-    models: Models,
-    doubts: tuple[str, ...],
-    uncounted: str = "",
-) -> Spine:
-    evidence, model = models.rows.read(seen), models.levels
-    usual = posterior(evidence, model.weights, model.spacing)
-    score, sd = fused(evidence, usual)
-    readings = Readings(
-        z_mm=z_mm,
-        raw=np.interp(z_mm, evidence.z_mm, evidence.score),
-        score=np.interp(z_mm, evidence.z_mm, score),
-        sd=np.interp(z_mm, evidence.z_mm, sd),
-    )
-    curve = fit(readings, model.curve, doubts)
+    reading, model = read(seen, models), models.levels
+    curve = fit(reading.slices, model.curve, doubts)
+    uncounted = trust.uncounted(volume.geometry)
     if uncounted or not curve.credible:
         reason = uncounted or NOT_CREDIBLE + "; ".join(curve.doubts)
         untold = LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
         return Spine(curve=curve, t12=untold, l3=untold)
-    variants = likely_variants(evidence, usual, model.weights, model.spacing, model.variant_log_odds)
+    own = plane is Axis.AXIAL
+    uids = tuple(s.sop_instance_uid for s in volume.geometry.slices) if own else ()
+    variants = likely_variants(
+        reading.evidence, reading.spine, model.weights, model.spacing, model.variant_log_odds
+    )
     sd_mm = float(np.median(curve.sd)) / SLOPE_PER_MM
-    t12, l3 = (find_level(n, usual, z_mm, uids, model.levels, variants, sd_mm) for n in LEVELS)
+    t12, l3 = (find_level(n, reading.spine, seen.z_mm, uids, model.levels, variants, sd_mm) for n in LEVELS)
     return Spine(curve=curve, t12=t12, l3=l3)
 
 

@@ -147,13 +147,13 @@ def bench_models(
     from inference.analysis import analyse
     from inference.bench_models import Loaded, bench, table, to_json
     from inference.models.bundle import Models
-    from inference.models.rows_source import RowsSource
+    from inference.models.reference_scores import ReferenceScores
 
     def load() -> Loaded:
         models = Models.load("cpu")
         return Loaded(
             analyse=lambda read: analyse(read.volume, models, read.header),
-            scores=RowsSource(models=models).scores,
+            scores=ReferenceScores(models=models).scores,
         )
 
     figures = bench(load, rounds=rounds)

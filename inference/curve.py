@@ -58,6 +58,10 @@ class Calibration:
     offset_sd: float  # sd of the error that a whole curve shares, score units
     sd_scale: float  # what the two sd together, the curve's and each row's own, are to be multiplied by
 
+    def whole_sd(self, own_sd: Numbers) -> Numbers:
+        """The sd of scores, (k,), by the sd that came with them: what the whole curve shares is in it."""
+        return np.asarray(self.sd_scale * np.hypot(own_sd, self.offset_sd))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
@@ -115,7 +119,7 @@ def fit(readings: Readings, calibration: Calibration, known: tuple[str, ...] = (
     z, raw, score, sd = (
         a[index].astype(float) for a in (readings.z_mm, readings.raw, readings.score, readings.sd)
     )
-    sd = calibration.sd_scale * np.hypot(sd, calibration.offset_sd)
+    sd = calibration.whole_sd(sd)
     typical = float(np.median(sd))
     long_enough = bool(z[-1] - z[0] >= JUDGED_EXTENT_MM and len(z) >= JUDGED_SLICES)
     slope = theil_sen(z, raw) if long_enough else None

@@ -42,9 +42,7 @@ EDGE_MM: Final = 5.0
 class LevelCalibration:
     """How good the answers are, on held-out patients."""
 
-    right_level: (
-        float  # share of the found levels that were the right vertebra, lower end of its 95 % interval
-    )
+    right_level: float  # share of found levels that were the right vertebra: its 95 % interval's lower end
     half_width_mm: float  # half of the interval that held COVERAGE of the right levels
     coverage: float  # of that interval, 0..1
 

@@ -25,6 +25,7 @@ FINE_SIZE: Final = 2 * SIZE
 """Rows and columns of PIXEL_MM, of which two by two make one of a view."""
 
 VIEW_MM: Final = 2 * PIXEL_MM
+"""Of each row and column of a view."""
 
 VIEW_SLICES: Final = 6
 """Slices spread over the stack."""

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     ledger = Ledger(os.environ["CTNODE_LEDGER_URL"])
     jobs = Jobs(ledger)
     models = Models.load(options.device)
+    models.warm()
     analyst = Analyst(
         blobs=Blobs(options.root),
         ledger=ledger,

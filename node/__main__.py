@@ -10,6 +10,7 @@ import typer
 from inference import commands as inference_commands
 from inference.evaluation.commands import evaluate_app
 from inference.evaluation.measure import Analyse
+from inference.models.product import WeightsFiles
 from inference.simulation.commands import simulate
 from inference.training import commands as training_commands
 from node import commands_bench, commands_demo, commands_node, commands_scu
@@ -36,10 +37,10 @@ for module in (
 app.command()(simulate)
 
 
-def _held_out(device: str) -> Analyse:
+def _held_out(device: str, files: WeightsFiles) -> Analyse:
     from inference.evaluation.analyser import held_out_analyser  # torch is loaded here
 
-    return held_out_analyser(device)
+    return held_out_analyser(device, files)
 
 
 app.registered_commands.extend(evaluate_app(_held_out).registered_commands)

@@ -21,6 +21,7 @@ from inference.evaluation.measure import Analyse, Figures, Only, evaluate
 from inference.evaluation.records import check_dataset
 from inference.evaluation.serial import write_figures
 from inference.evaluation.tables import DERIVED, MISSED, goal_words, measured_words
+from inference.models.product import PRODUCT, WeightsFiles
 from storage.errors import ConfigError
 
 CASES: Final = "cases.txt"
@@ -28,13 +29,17 @@ CASES: Final = "cases.txt"
 
 NO_PICTURES: Final = "no pictures: `pip install ctnode[evaluate]` brings matplotlib, which draws them"
 
+WeightsOption = Annotated[
+    Path, typer.Option(exists=True, dir_okay=False, show_default="the product's", help="Weights to measure.")
+]
 
-def evaluate_app(analyser: Callable[[str], Analyse]) -> typer.Typer:
+
+def evaluate_app(analyser: Callable[[str, WeightsFiles], Analyse]) -> typer.Typer:
     """The command, with what it measures.
 
     Args:
-        analyser: given a device, what analyses each case with models that have not learnt from its patient.
-            Called when the command runs, so that torch is loaded then.
+        analyser: given a device and weights, what analyses each case with models that have not learnt from
+            its patient. Called when the command runs, so that torch is loaded then.
     """
     app = typer.Typer()
 
@@ -68,11 +73,17 @@ def evaluate_app(analyser: Callable[[str], Analyse]) -> typer.Typer:
                 exists=True, file_okay=False, metavar="DIR", help="Runs of which learning curves are made."
             ),
         ] = None,
+        score: WeightsOption = PRODUCT.score,
+        levels: WeightsOption = PRODUCT.levels,
+        series: WeightsOption = PRODUCT.series,
         device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
     ) -> None:
         """Measure the models on DATASET, and mark every goal that is missed. Not for diagnosis."""
         if card is not None and only:
             raise typer.BadParameter("a card is of the whole data set: leave out --only", param_hint="--card")
+        files = WeightsFiles(score=score, levels=levels, series=series)
+        if card is not None and any(p.parent.resolve() != card.resolve() for p in (score, levels, series)):
+            raise typer.BadParameter("a card is of the weights that lie beside it", param_hint="--card")
         check_dataset(dataset)
         learning = () if runs is None else learning_curves(runs)
         console = Console()
@@ -80,7 +91,7 @@ def evaluate_app(analyser: Callable[[str], Analyse]) -> typer.Typer:
         say = _both(
             lines.append, lambda line: console.print(line, markup=False, highlight=False, style="dim")
         )
-        figures = evaluate(dataset, analyser(device), say, frozenset(only or Only))
+        figures = evaluate(dataset, analyser(device, files), say, frozenset(only or Only))
         console.print(figures_table(figures))
         console.print(*summary(figures), sep="\n", markup=False, highlight=False)
         if out is not None:

@@ -10,13 +10,11 @@ from typing import Final
 from inference.evaluation.case import Kind
 from inference.evaluation.figure import Figure
 from inference.evaluation.serial import read_figures
+from inference.training.share import RUN
 from storage.errors import ConfigError
 
 FIGURES: Final = "figures.json"
 """Of each run, as `ctnode evaluate --out` writes it."""
-
-RUN: Final = "run.json"
-"""Of each run: {"patients": how many it learnt from}, beside FIGURES."""
 
 CURVES: Final = (
     "LMSE by the table, all",

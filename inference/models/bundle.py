@@ -12,7 +12,8 @@ import torch
 from inference.chain import Evidence
 from inference.findings import ModelIdentity
 from inference.models.levels import LevelModel
-from inference.models.rows import RowsModel
+from inference.models.product import PRODUCT, WeightsFiles
+from inference.models.score import ScoreModel
 from inference.models.series import SeriesLook, SeriesModel
 from inference.projection import CELLS, Box
 from inference.volume import Volume
@@ -21,7 +22,7 @@ NAME: Final = "ctnode reference models"
 VERSION: Final = "0.2.0"
 
 
-class RowsReader(Protocol):
+class ScoreReader(Protocol):
     """What reads the rows of a volume."""
 
     def read(self, box: Box) -> Evidence:
@@ -40,28 +41,30 @@ class Models:
     """Loaded models; safe to use from one thread at a time."""
 
     identity: ModelIdentity  # of all weights together: the sha256 is of their own, one after the other
-    rows: RowsReader
+    score: ScoreReader
     levels: LevelModel
     series: SeriesReader
 
     @classmethod
-    def load(cls, device: str = "auto", fold: int | None = None) -> Self:
-        """Load the product's weights.
+    def load(cls, device: str = "auto", fold: int | None = None, files: WeightsFiles = PRODUCT) -> Self:
+        """Load the models.
 
         Args:
             device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where there is one.
             fold: only what has not learnt from this fold's patients, 0 to 4; everything where None.
+            files: the weights.
 
         Raises:
             ConfigError: the device is not there, or a file is missing or not of these models.
         """
-        rows, series = RowsModel.load(device, fold), SeriesModel.load(device, fold)
-        levels = LevelModel.load(rows.sha256, fold)
-        together = "".join((rows.sha256, levels.sha256, series.identity.sha256))
+        score = ScoreModel.load(device, fold, files.score)
+        series = SeriesModel.load(device, fold, files.series)
+        levels = LevelModel.load(score.sha256, fold, files.levels)
+        together = "".join((score.sha256, levels.sha256, series.identity.sha256))
         sha256 = hashlib.sha256(together.encode()).hexdigest()
         identity = ModelIdentity(name=NAME, version=VERSION, sha256=sha256)
-        return cls(identity=identity, rows=rows, levels=levels, series=series)
+        return cls(identity=identity, score=score, levels=levels, series=series)
 
     def warm(self) -> None:
         """Run once on air, so that the first series does not pay for the start."""
-        self.rows.read(Box(hu=torch.full((8, CELLS, CELLS), -1000.0), z_mm=np.arange(0.0, 24.0, 3.0)))
+        self.score.read(Box(hu=torch.full((8, CELLS, CELLS), -1000.0), z_mm=np.arange(0.0, 24.0, 3.0)))

@@ -6,15 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from inference.chain import Spacing, Weights
 from inference.curve import Calibration
 from inference.levels import LevelCalibration
-from inference.models.series_weights import read_file
+from inference.models.product import PRODUCT
+from inference.models.weights_file import members_of, read_file
 from storage.errors import ConfigError
-
-WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights" / "levels-0.2.0.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class LevelModel:
     variant_log_odds: float  # how much better a variant spine must fit to be named
 
     @classmethod
-    def load(cls, score_sha256: str, fold: int | None = None, path: Path = WEIGHTS) -> Self:
+    def load(cls, score_sha256: str, fold: int | None = None, path: Path = PRODUCT.levels) -> Self:
         """Load the model.
 
         Args:
@@ -48,7 +47,7 @@ class LevelModel:
             spacing = value["spacing"]
             return cls(
                 sha256=hashlib.sha256(content).hexdigest(),
-                weights=Weights(**(value["all"] if fold is None else value["folds"][fold])),
+                weights=Weights(**(value["all"] if fold is None else value["folds"][members_of(fold)[0]])),
                 spacing=Spacing(mean_mm=tuple(spacing["mean_mm"]), sd_mm=tuple(spacing["sd_mm"])),
                 levels=LevelCalibration(**value["levels"]),
                 curve=Calibration(**value["curve"]),

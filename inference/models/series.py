@@ -12,23 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from inference.findings import Axis, ModelIdentity
-from inference.models.series_weights import (
-    MEMBERS,
-    Member,
-    SeriesCalibration,
-    device_named,
-    read_calibration,
-    read_file,
-    read_members,
-)
+from inference.models.product import PRODUCT
+from inference.models.series_weights import Member, SeriesCalibration, read_calibration, read_members
+from inference.models.weights_file import device_named, members_of, read_file
 from inference.series_input import brightest_tissue_hu, contrast_slices, series_views
 from inference.volume import Volume
-from storage.errors import ConfigError
 
 NAME: Final = "series"
 VERSION: Final = "0.1.0"
 WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights" / f"series-{VERSION}.safetensors"
-"""The product's weights; the calibration lies beside them as .json, the figures as .figures.json."""
 
 AXIS_ORDER: Final = (Axis.AXIAL, Axis.CORONAL, Axis.SAGITTAL, Axis.OBLIQUE)
 """Of the network's answers."""
@@ -68,7 +60,7 @@ class SeriesModel:
     members: tuple[Member, ...]  # in evaluation mode, float32, on the device
 
     @classmethod
-    def load(cls, device: str = "auto", fold: int | None = None, weights: Path = WEIGHTS) -> Self:
+    def load(cls, device: str = "auto", fold: int | None = None, weights: Path = PRODUCT.series) -> Self:
         """Load weights and calibration.
 
         Args:
@@ -80,10 +72,8 @@ class SeriesModel:
             ConfigError: the device or fold is not there, or a file is missing or not of these networks.
         """
         where = device_named(device)
-        if fold is not None and fold not in range(MEMBERS):
-            raise ConfigError(f"fold is {fold}; it must be 0 to {MEMBERS - 1}")
         content = read_file(weights)
-        members = read_members(content, range(MEMBERS) if fold is None else (fold,), weights)
+        members = read_members(content, members_of(fold), weights)
         sha256 = hashlib.sha256(content).hexdigest()
         return cls(
             identity=ModelIdentity(name=NAME, version=VERSION, sha256=sha256),

@@ -47,6 +47,7 @@ class Shelf:
     """One study on the bank."""
 
     identifier: str
+    patient: str  # whose it is
     folds: frozenset[int]  # whose networks may learn from it
     group: Group
     copies: tuple[Tensor, ...]  # each (FRONTAL, r, width) float16, of `projection.views`
@@ -112,6 +113,7 @@ def _copies(study: Study, number: int, seed: int) -> tuple[Tensor, ...]:
 def _shelf(study: Study, copies: tuple[Tensor, ...], table: dict[str, float]) -> Shelf:
     return Shelf(
         identifier=study.identifier,
+        patient=study.patient,
         folds=study.folds,
         group=study.group,
         copies=copies,

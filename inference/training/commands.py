@@ -17,6 +17,9 @@ DataOption = Annotated[
 OutOption = Annotated[
     Path, typer.Option("--out", help="Where weights and checkpoints go; a run that is there goes on.")
 ]
+PatientsOption = Annotated[
+    float, typer.Option("--patients", min=0.05, max=1.0, help="Share of the patients, for learning curves.")
+]
 
 
 @train_app.command()
@@ -24,18 +27,16 @@ def score(
     data: DataOption,
     out: OutOption,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network.")] = None,
-    patients: Annotated[
-        float | None, typer.Option(min=0.05, max=1.0, help="Share of the volumes, for learning curves.")
-    ] = None,
+    patients: PatientsOption = 1.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Networks trained side by side.")] = None,
 ) -> None:
     """Train the slice-score networks, one for each fold of the patients."""
     from inference.training.config import ScoreTraining
     from inference.training.loop import train_score
 
-    given = {"steps": steps, "patients": patients, "workers": workers}
+    given = {"steps": steps, "workers": workers}
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    train_score(data, out, ScoreTraining(**changed))
+    train_score(data, out, ScoreTraining(patients=patients, **changed))
 
 
 @train_app.command()
@@ -47,18 +48,19 @@ def levels(
     ] = None,
 ) -> None:
     """Fit the chain of vertebrae to the score networks' answers, and measure how wrong it is."""
-    from inference.models.rows import WEIGHTS
+    from inference.models.product import PRODUCT
     from inference.training.levels import train_levels
 
-    train_levels(data, out, score_weights or WEIGHTS, say=typer.echo)
+    train_levels(data, out, score_weights or PRODUCT.score, say=typer.echo)
 
 
 @train_app.command()
-def series(data: DataOption, out: OutOption) -> None:
+def series(data: DataOption, out: OutOption, patients: PatientsOption = 1.0) -> None:
     """Train the series networks: plane, contrast medium, and whether there is a body at all."""
+    from inference.training.series_config import SeriesTraining
     from inference.training.series_loop import train_series
 
-    train_series(data, out, say=typer.echo)
+    train_series(data, out, SeriesTraining(patients=patients), say=typer.echo)
 
 
 @train_app.command()

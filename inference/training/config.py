@@ -16,7 +16,7 @@ class ScoreTraining:
     warm_up_steps: int = 50  # linear rise of the learning rate
     average_decay: float = 0.99  # of the moving average of the weights, which is what is kept
     synthetic: int = 220  # synthetic volumes
-    patients: float = 1.0  # share of the real volumes that is learnt from, for learning curves
+    patients: float = 1.0  # share of the patients that are learnt from, for learning curves
     seed: int = 1
     workers: int = 2  # processes that make projections, and networks trained side by side
     save_every: int = 200  # steps between checkpoints

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from inference.chain import Evidence, Spacing, Weights, posterior
 from inference.levels import place
-from inference.models.rows import RowsModel
+from inference.models.score import ScoreModel
 from inference.projection import Box
 from inference.spine import VERTEBRAE
 from inference.training.folds import FOLDS
@@ -126,7 +126,7 @@ def read_spacing(path: Path) -> Spacing:
 
 def evidence_of(data: Path, score_weights: Path) -> list[Seen]:
     """Every volume with vertebrae, read by the network that has not seen its patient."""
-    members = [RowsModel.load("cpu", fold, score_weights) for fold in range(FOLDS)]
+    members = [ScoreModel.load("cpu", fold, score_weights) for fold in range(FOLDS)]
     found = []
     for study in load_studies(data):
         if study.identifier in ALSO_USED:

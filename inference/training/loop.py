@@ -1,4 +1,4 @@
-"""Training of the rows network: five folds, each seeded and resumed from its last checkpoint."""
+"""Training of the score network: five folds, each seeded and resumed from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from inference.models.rows import packed
-from inference.models.rows_network import RowsNetwork
+from inference.models.score import packed
+from inference.models.score_network import ScoreNetwork
 from inference.training.bank import Shelf, make_bank
 from inference.training.config import ScoreTraining
 from inference.training.folds import FOLDS
 from inference.training.losses import losses, weighted
-from inference.training.split import Group
+from inference.training.share import RUN, drawn, drawn_patients
 from inference.training.windows import Drawer
 from storage.errors import ConfigError
 
@@ -60,6 +60,7 @@ def train_score(
     (out / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     if not (out / BANK).is_file():
         _save_whole(make_bank(data, config.synthetic, config.seed, config.workers, say), out / BANK)
+    (out / RUN).write_text(json.dumps({"patients": len(drawn_patients(_bank(out), config.patients))}))
     with ProcessPoolExecutor(config.workers, get_context("spawn")) as pool:
         done = pool.map(train_fold, repeat(out), range(FOLDS), repeat(config), repeat(say))
         members = [_loaded(path) for path in done]
@@ -73,8 +74,9 @@ def train_fold(out: Path, fold: int, config: ScoreTraining, say: Callable[[str],
     if done.is_file():
         return done
     torch.set_num_threads(1)
-    shelves: list[Shelf] = torch.load(out / BANK, weights_only=False)  # our own file, of this run
-    run = _Run([s for s in shelves if fold in s.folds and _drawn(s, config)], out, fold, config)
+    shelves = _bank(out)
+    taught = drawn(shelves, config.patients)
+    run = _Run([s for s in shelves if fold in s.folds and s.identifier in taught], out, fold, config)
     run.resume()
     started, first = time.monotonic(), run.step
     while run.step < config.steps:
@@ -109,15 +111,13 @@ def _left(started: float, done: int, wanted: int) -> str:
     return f"{pace:.2f} s/step {pace * wanted / 60:.0f} min left"
 
 
-def _drawn(shelf: Shelf, config: ScoreTraining) -> bool:
-    """Whether a study is among those of a learning curve: every patient of a smaller share is in a larger."""
-    if shelf.group is Group.SYNTHETIC:
-        return True
-    return float(np.random.default_rng(list(shelf.identifier.encode())).random()) < config.patients
+def _bank(out: Path) -> list[Shelf]:
+    shelves: list[Shelf] = torch.load(out / BANK, weights_only=False, mmap=True)  # our own file, of this run
+    return shelves
 
 
-def _loaded(path: Path) -> RowsNetwork:
-    network = RowsNetwork()
+def _loaded(path: Path) -> ScoreNetwork:
+    network = ScoreNetwork()
     network.load_state_dict(torch.load(path, weights_only=True))
     return network
 
@@ -129,8 +129,8 @@ class _Run:
         torch.manual_seed(config.seed + fold)
         self.config, self.step, self.metrics = config, 0, [dict[str, float]()]
         self.checkpoint, self.metrics_path = out / f"checkpoint-{fold}.pt", out / f"metrics-{fold}.json"
-        self.network = RowsNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = RowsNetwork().eval()
+        self.network = ScoreNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = ScoreNetwork().eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

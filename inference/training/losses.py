@@ -1,4 +1,4 @@
-"""What the rows network is taught by."""
+"""What the score network is taught by."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch) -> dict[
     """Every loss, unweighted.
 
     Args:
-        answer: of RowsNetwork.
+        answer: of ScoreNetwork.
         batch: what was asked.
     """
     score, scale, centre, name = answer

@@ -19,5 +19,6 @@ class SeriesTraining:
     learning_rate: float = 3e-3  # at the top of the cosine; AdamW
     weight_decay: float = 1e-3
     warm_up_steps: int = 20  # linear rise of the learning rate
+    patients: float = 1.0  # share of the patients that are learnt from, for learning curves
     seed: int = 20240911
     threads: int = 1  # of torch

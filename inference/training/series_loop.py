@@ -24,6 +24,7 @@ from inference.training.series_bank import PHANTOM, Bag, Views, bank, phantom_vi
 from inference.training.series_config import SeriesTraining
 from inference.training.series_data import read_studies
 from inference.training.series_measure import measure_and_write
+from inference.training.share import NO_PATIENTS, RUN, drawn_patients
 from inference.training.split import Group
 
 CONFIG: Final = "config.json"
@@ -45,6 +46,7 @@ CONTRAST_SHARE: Final = {
 """Of the bags drawn, by contrast and group."""
 
 Item = TypeVar("Item")
+Drawn = TypeVar("Drawn", Views, Bag)
 Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[Network, list[Item], np.random.Generator], Tensor]
 
@@ -82,8 +84,15 @@ def train_series(
     views, bags = bank(read_studies(data), config.variants, config.seed, say)
     views += phantom_views(config.phantoms, config.seed)
     say(f"{len(views)} series, {len(bags)} volumes for contrast")
-    members = [_member(views, bags, fold, out, config, say) for fold in range(FOLDS)]
+    taught_views, taught_bags = _taught(views, config.patients), _taught(bags, config.patients)
+    (out / RUN).write_text(json.dumps({"patients": len(drawn_patients(views, config.patients))}))
+    members = [_member(taught_views, taught_bags, fold, out, config, say) for fold in range(FOLDS)]
     return measure_and_write(members, views, bags, out, config, say)
+
+
+def _taught(items: list[Drawn], share: float) -> list[Drawn]:
+    chosen = drawn_patients(items, share)
+    return [i for i in items if i.group in NO_PATIENTS or i.patient in chosen]
 
 
 def _member(

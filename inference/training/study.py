@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inference.projection import box
 from inference.training.anatomy import lung_apex_mm, vertebral_bodies, whole_slices
-from inference.training.folds import FOLDS, fold_of
+from inference.training.folds import FOLDS, SAME_PATIENT, fold_of
 from inference.training.landmarks import read_anchors, read_landmarks
 from inference.training.split import NOT_USED, UPPER_LIMBS, Group, group_of
 from inference.training.synthesis import SyntheticCt
@@ -35,6 +35,7 @@ class Study:
     """One axial volume, ready to be projected."""
 
     identifier: str  # of catalog.csv, or synthetic-<seed>
+    patient: str  # of catalog.csv; the identifier where it gives none
     folds: frozenset[int]  # whose networks may learn from it
     group: Group
     hu: Tensor  # (r, CELLS, CELLS) int16, HU, as in Box
@@ -82,6 +83,7 @@ def _study(
     made = box(hu, _geometry(hu, iop, pixel_mm), z_mm)
     return Study(
         identifier=path.stem,
+        patient=SAME_PATIENT.get(patient, patient),
         folds=frozenset(range(FOLDS)) - {fold_of(patient)},
         group=group,
         hu=made.hu.round().to(torch.int16),
@@ -95,6 +97,7 @@ def synthetic_study(ct: SyntheticCt, identifier: str, folds: frozenset[int]) -> 
     made = box(ct.hu, _geometry(ct.hu, np.asarray([1.0, 0, 0, 0, 1, 0]), np.asarray(ct.pixel_mm)), ct.z_mm)
     return Study(
         identifier=identifier,
+        patient=identifier,
         folds=folds,
         group=Group.SYNTHETIC,
         hu=made.hu.round().to(torch.int16),

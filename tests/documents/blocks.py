@@ -118,18 +118,18 @@ def series_classes() -> str:
 
 def weights() -> str:
     """The files of weights, and what makes them."""
-    from inference.models import levels, rows, series  # torch is loaded here
+    from inference.models.product import PRODUCT
 
     rows_ = [
         (
-            rows.WEIGHTS,
+            PRODUCT.score,
             "five networks that read rows: score, its sd, vertebrae",
             "score",
             "score.safetensors",
         ),
-        (levels.WEIGHTS, "the chain; how wrong it is. It names the score weights", "levels", "levels.json"),
-        (series.WEIGHTS, "five pairs of networks: axis and body, contrast", "series", ""),
-        (series.WEIGHTS.with_suffix(".json"), "their calibration. It names them", "series", ""),
+        (PRODUCT.levels, "the chain; how wrong it is. It names the score weights", "levels", "levels.json"),
+        (PRODUCT.series, "five pairs of networks: axis and body, contrast", "series", ""),
+        (PRODUCT.series.with_suffix(".json"), "their calibration. It names them", "series", ""),
     ]
     head = ("file", "what it holds", "`ctnode train`", "which calls it")
     return table(head, [(f"`{f.name}`", said, f"`{verb}`", f"`{n or f.name}`") for f, said, verb, n in rows_])

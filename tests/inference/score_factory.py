@@ -220,7 +220,7 @@ def ruler_models(slope: float = SLOPE, at_zero: float = 0.0, look: SeriesLook = 
     """Models that are right about volumes of `volume`."""
     return Models(
         identity=ModelIdentity(name="ruler", version="0", sha256="0" * 64),
-        rows=Ruler(slope=slope, at_zero=at_zero),
+        score=Ruler(slope=slope, at_zero=at_zero),
         levels=LEVEL_MODEL,
         series=Looked(answer=look),
     )

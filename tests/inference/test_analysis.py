@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.analysis import NOT_RESAMPLED, analyse, slice_centres_z_mm
+from inference.analysis import NOT_RESAMPLED, analyse
 from inference.findings import Axis, Contrast, Presence, Region
+from inference.geometry import slice_centres_z_mm
 from inference.models.bundle import Models
-from inference.models.levels import WEIGHTS as LEVEL_WEIGHTS
-from inference.models.rows import WEIGHTS, RowsModel
-from inference.models.rows_network import RowsNetwork
-from inference.models.series import WEIGHTS as SERIES_WEIGHTS
+from inference.models.product import PRODUCT
+from inference.models.score import ScoreModel
+from inference.models.score_network import ScoreNetwork
 from inference.training.folds import fold_of
 from inference.volume import Volume
 from tests.inference.real_series import DATA
@@ -94,7 +94,7 @@ def untrained():
     """The product's network, untrained: any change of the picture changes its answer."""
     torch.manual_seed(0)
     return replace(
-        MODEL, rows=RowsModel(sha256="", device=torch.device("cpu"), members=(RowsNetwork().eval(),))
+        MODEL, score=ScoreModel(sha256="", device=torch.device("cpu"), members=(ScoreNetwork().eval(),))
     )
 
 
@@ -232,7 +232,7 @@ def test_no_held_out_patient_is_given_a_region_that_is_not_there(name, patient, 
     path = DATA / "volumes" / f"{name}.npz"
     if not path.is_file():
         pytest.skip(f"real CT absent: volumes/{name}.npz is not in ../shared/data")
-    if not all(p.is_file() for p in (WEIGHTS, LEVEL_WEIGHTS, SERIES_WEIGHTS)):
+    if not all(p.is_file() for p in (PRODUCT.score, PRODUCT.levels, PRODUCT.series)):
         pytest.skip("the weights are not there")
     with np.load(path) as file:
         hu, z, pixel = file["hu"], file["z_mm"].astype(float), file["pixel_mm"].astype(float)

@@ -12,11 +12,12 @@ from inference.evaluation import commands
 from inference.evaluation.commands import NO_PICTURES, evaluate_app
 from inference.evaluation.serial import read_figures
 from inference.findings import Contrast, ContrastFinding
+from inference.models.product import PRODUCT, WeightsFiles
 from storage.errors import ConfigError
 from tests.inference.evaluation_factory import data_set, findings, found, part, scores
 
 
-def by_hand(device):
+def by_hand(device, files):
     """Findings that are right of every case with a T12, but 7 mm high; contrast is said to be seen always."""
 
     def analyse(volume, case):
@@ -82,13 +83,28 @@ def test_pictures_are_drawn_where_matplotlib_is_and_else_that_is_said(tmp_path, 
 def test_dicom_without_truths_is_refused_before_a_model_is_loaded(tmp_path):
     (tmp_path / "IM0001.dcm").write_bytes(b"\0" * 128 + b"DICM")
 
-    def never(device):
+    def never(device, files):
         raise AssertionError("a model was loaded for nothing")
 
     done = CliRunner().invoke(evaluate_app(never), [str(tmp_path)])
     assert isinstance(done.exception, ConfigError)
     assert "catalog.csv" in str(done.exception)
     assert "`ctnode analyze`" in str(done.exception)
+
+
+def test_other_weights_are_measured_where_they_are_named(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("inference.evaluation.commands.evaluate", evaluate_no_cases)
+    (tmp_path / "mine.safetensors").write_bytes(b"weights")
+    app = evaluate_app(lambda device, files: asked.append(files))
+    root = data_set(tmp_path / "data")
+    CliRunner().invoke(app, [str(root), "--score", str(tmp_path / "mine.safetensors")])
+    assert asked == [WeightsFiles(score=tmp_path / "mine.safetensors")]
+    assert asked[0].levels == PRODUCT.levels and asked[0].series.is_file()
+
+
+def evaluate_no_cases(dataset, analyse, say, only):
+    raise SystemExit
 
 
 def test_a_card_of_a_part_of_the_data_set_is_refused(tmp_path):
@@ -105,7 +121,11 @@ def test_a_card_is_written_beside_the_weights(tmp_path, monkeypatch):
     )
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/a.safetensors").write_bytes(b"weights")
-    done = run(root, "--card", tmp_path / "weights")
+    measured = ("--score", "--levels", "--series")
+    other = run(root, "--card", tmp_path / "weights")
+    assert other.exit_code == 2 and "weights that lie beside it" in other.output
+    words = [word for option in measured for word in (option, tmp_path / "weights/a.safetensors")]
+    done = run(root, "--card", tmp_path / "weights", *words)
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "weights/card.json").read_text())
     assert [w["file"] for w in record["weights"]] == ["a.safetensors"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inference.models.levels import LevelModel
-from inference.models.rows_source import RowsSource
+from inference.models.reference_scores import ReferenceScores
 from storage.errors import ConfigError
 from tests.inference.score_factory import (
     CALIBRATION,
@@ -66,7 +66,7 @@ def test_what_is_no_level_model_is_refused_by_name(tmp_path, change):
 def test_a_missing_level_model_and_a_missing_fold_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.json cannot be read"):
         LevelModel.load("ab", path=tmp_path / "absent.json")
-    with pytest.raises(ConfigError, match="is not a level model: IndexError"):
+    with pytest.raises(ConfigError, match="fold is 5; it must be 0 to 4"):
         LevelModel.load("ab", 5, level_file(tmp_path / "levels.json"))
 
 
@@ -75,14 +75,14 @@ def test_a_missing_level_model_and_a_missing_fold_are_refused(tmp_path):
 
 def test_the_source_gives_a_score_a_slice():
     g = geometry((60, 32, 32), origin_mm=(0.0, 0.0, 200.0))
-    scored = RowsSource(models=ruler_models()).scores(volume(g))
+    scored = ReferenceScores(models=ruler_models()).scores(volume(g))
     assert scored.z_mm.tolist() == [200.0 + 5 * k for k in range(60)]
     np.testing.assert_allclose(scored.raw, SLOPE * scored.z_mm, atol=0.2)
     assert scored.sd.shape == (60,) and (scored.sd > 0).all()
 
 
 def test_the_source_makes_coronal_slices_axial_and_gives_none_where_it_cannot():
-    source = RowsSource(models=ruler_models())
+    source = ReferenceScores(models=ruler_models())
     g = geometry((30, 90, 60), CORONAL, spacing_mm=4.0, origin_mm=(-100.0, -60.0, 660.0))
     scored = source.scores(volume(g))
     np.testing.assert_allclose(np.diff(scored.z_mm), 5)

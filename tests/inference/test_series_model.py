@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from inference.axis import from_geometry
 from inference.findings import Axis
-from inference.models.series import AXIS_ORDER, WEIGHTS, Logits, SeriesModel, decided
+from inference.models.product import PRODUCT
+from inference.models.series import AXIS_ORDER, Logits, SeriesModel, decided
 from inference.models.series_network import ContrastNetwork, ViewNetwork
 from inference.models.series_weights import SeriesCalibration, packed
 from inference.series_input import SIZE, VIEW_SLICES, VIEWS
@@ -30,7 +31,7 @@ CALIBRATION = SeriesCalibration(
     axis_temperature=1.0, axis_least=0.8, contrast_scale=2.0, contrast_offset=-1.0
 )
 REAL = pytest.mark.skipif(not (DATA / "volumes").is_dir(), reason="no real CT at ../shared/data")
-SHIPPED = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the weights are not there")
+SHIPPED = pytest.mark.skipif(not PRODUCT.series.is_file(), reason="the weights are not there")
 
 
 @pytest.fixture
@@ -160,8 +161,8 @@ def test_a_device_or_fold_that_is_not_there_is_refused(weights, device, fold):
 
 @SHIPPED
 def test_the_shipped_weights_are_small():
-    assert WEIGHTS.stat().st_size <= 3_000_000
-    tensors = load_file(WEIGHTS)
+    assert PRODUCT.series.stat().st_size <= 3_000_000
+    tensors = load_file(PRODUCT.series)
     assert {t.dtype for k, t in tensors.items() if "running" not in k} == {torch.float16}
 
 

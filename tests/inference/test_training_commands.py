@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from inference.models.rows import WEIGHTS
+from inference.models.product import PRODUCT
 from inference.training import levels, loop, series_loop
 from inference.training.commands import app
 from inference.training.config import ScoreTraining
+from inference.training.series_config import SeriesTraining
 from inference.training.synthesis import dataset
 from tests.inference.training_folder import synthetic
 
@@ -59,14 +60,14 @@ def test_levels(asked, tmp_path):
     assert train("levels", "--data", tmp_path, "--out", tmp_path).exit_code == 0
     assert asked == [
         ("train_levels", tmp_path, tmp_path / "out", score),
-        ("train_levels", tmp_path, tmp_path, WEIGHTS),
+        ("train_levels", tmp_path, tmp_path, PRODUCT.score),
     ]
 
 
 def test_series(asked, tmp_path):
-    made = train("series", "--data", tmp_path, "--out", tmp_path / "out")
+    made = train("series", "--data", tmp_path, "--out", tmp_path / "out", "--patients", 0.5)
     assert (made.exit_code, made.output) == (0, "train_series is done\n")
-    assert asked == [("train_series", tmp_path, tmp_path / "out")]
+    assert asked == [("train_series", tmp_path, tmp_path / "out", SeriesTraining(patients=0.5))]
 
 
 def test_synthesise_writes_volumes(tmp_path, monkeypatch):

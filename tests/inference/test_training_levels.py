@@ -129,7 +129,7 @@ def test_every_volume_is_read_by_the_network_that_has_not_seen_its_patient(tmp_p
         assert (device, weights.name) == ("cpu", "score.safetensors")
         return Member(fold)
 
-    monkeypatch.setattr(module.RowsModel, "load", load)
+    monkeypatch.setattr(module.ScoreModel, "load", load)
     data = data_folder(tmp_path)
     found = evidence_of(data, tmp_path / "score.safetensors")
     names = ["chest-lidc-0001-ce", "petct-acrin001-a", "wb-ccth-a01"]

@@ -31,6 +31,7 @@ def shelf(rows=120, group=Group.TRUNK, known=True, name="a"):
     view = torch.from_numpy(number / 100)[None, :, None].expand(FRONTAL, -1, WIDTH)
     return Shelf(
         identifier=name,
+        patient=name,
         folds=frozenset({0}),
         group=group,
         copies=(view.half(),),

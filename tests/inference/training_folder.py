@@ -123,6 +123,7 @@ def study(
     """A study of made-up pixels: rows 3 mm apart from z 0."""
     return Study(
         identifier=f"{group.value} {sorted(points)}",
+        patient="p",
         folds=frozenset(range(FOLDS)) - {fold},
         group=group,
         hu=torch.full((rows, 112, 112), -1000, dtype=torch.int16),

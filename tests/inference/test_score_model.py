@@ -1,4 +1,4 @@
-"""The rows model: its file, its refusals, how members are joined, and the weights that are shipped."""
+"""The score model: its file, its refusals, how members are joined, and the weights that are shipped."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inference.models.bundle import Models
-from inference.models.levels import WEIGHTS as LEVEL_WEIGHTS
-from inference.models.rows import WEIGHTS, RowsModel, packed
-from inference.models.rows_network import RowsNetwork
-from inference.models.series import WEIGHTS as SERIES_WEIGHTS
+from inference.models.product import PRODUCT
+from inference.models.score import ScoreModel, packed
+from inference.models.score_network import ScoreNetwork
 from inference.projection import CELLS, Box
 from inference.spine import VERTEBRAE
 from storage.errors import ConfigError
 
 SHIPPED = pytest.mark.skipif(
-    not all(p.is_file() for p in (WEIGHTS, LEVEL_WEIGHTS, SERIES_WEIGHTS)), reason="the weights are not there"
+    not all(p.is_file() for p in (PRODUCT.score, PRODUCT.levels, PRODUCT.series)),
+    reason="the weights are not there",
 )
 ROWS = 12
 
@@ -31,7 +31,7 @@ ROWS = 12
 def members():
     """Five networks whose batch statistics are no one's default."""
     torch.manual_seed(7)
-    made = [RowsNetwork() for _ in range(5)]
+    made = [ScoreNetwork() for _ in range(5)]
     for network in made:
         for name, value in network.state_dict().items():
             if "running_var" in name:
@@ -70,7 +70,7 @@ class Said(nn.Module):
 
 
 def test_members_are_joined_by_their_mean_and_by_what_they_differ():
-    model = RowsModel(sha256="", device=torch.device("cpu"), members=(Said(40, 2, 1, -4), Said(46, 4, 3, 0)))
+    model = ScoreModel(sha256="", device=torch.device("cpu"), members=(Said(40, 2, 1, -4), Said(46, 4, 3, 0)))
     found = model.read(seen())
     assert found.z_mm.tolist() == [100 + 3 * k for k in range(ROWS)]
     np.testing.assert_allclose(found.score, 43)
@@ -82,14 +82,14 @@ def test_members_are_joined_by_their_mean_and_by_what_they_differ():
 
 
 def test_one_member_differs_from_nobody():
-    model = RowsModel(sha256="", device=torch.device("cpu"), members=(Said(40, 2, 1, -4),))
+    model = ScoreModel(sha256="", device=torch.device("cpu"), members=(Said(40, 2, 1, -4),))
     np.testing.assert_allclose(model.read(seen()).sd, 2 * np.sqrt(2))
 
 
 def test_the_ensemble_is_the_mean_of_its_folds(weights):
     box = seen()
-    together = RowsModel.load("cpu", weights=weights).read(box)
-    alone = [RowsModel.load("cpu", fold, weights).read(box) for fold in range(5)]
+    together = ScoreModel.load("cpu", weights=weights).read(box)
+    alone = [ScoreModel.load("cpu", fold, weights).read(box) for fold in range(5)]
     for part in ("score", "centre", "name"):
         each = np.stack([getattr(a, part) for a in alone])
         np.testing.assert_allclose(getattr(together, part), each.mean(0), atol=1e-4)
@@ -101,20 +101,20 @@ def test_the_ensemble_is_the_mean_of_its_folds(weights):
 
 def test_the_fold_picks_its_member(weights, members):
     for fold in (0, 3, 4):
-        (chosen,) = RowsModel.load("cpu", fold, weights).members
+        (chosen,) = ScoreModel.load("cpu", fold, weights).members
         torch.testing.assert_close(chosen.o.weight, members[fold].o.weight.half().float(), atol=0, rtol=0)
         assert not chosen.training
 
 
 def test_the_same_volume_is_read_the_same_twice(weights):
-    first, again = (RowsModel.load("cpu", weights=weights).read(seen()) for _ in range(2))
+    first, again = (ScoreModel.load("cpu", weights=weights).read(seen()) for _ in range(2))
     for part in ("score", "sd", "centre", "name"):
         np.testing.assert_array_equal(getattr(first, part), getattr(again, part))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_few_rows_are_read(weights, rows):
-    found = RowsModel.load("cpu", 0, weights).read(seen(rows))
+    found = ScoreModel.load("cpu", 0, weights).read(seen(rows))
     assert found.score.shape == found.sd.shape == found.centre.shape == (rows,)
     assert np.isfinite(found.score).all() and (found.sd >= 0.3 * np.sqrt(2)).all()
 
@@ -141,7 +141,7 @@ def test_weights_are_halves_and_statistics_are_not(weights, members):
     assert kinds == {(True, torch.float32), (False, torch.float16)}
     assert not any("num_batches_tracked" in k for k in tensors)
     assert {k.split(".")[0] for k in tensors} == set("01234")
-    again = packed(RowsModel.load("cpu", weights=weights).members)
+    again = packed(ScoreModel.load("cpu", weights=weights).members)
     assert again.keys() == tensors.keys()
     for key, value in tensors.items():
         torch.testing.assert_close(again[key], value, atol=0, rtol=0)
@@ -150,7 +150,7 @@ def test_weights_are_halves_and_statistics_are_not(weights, members):
 
 
 def test_the_digest_is_the_file_s(weights):
-    assert RowsModel.load("cpu", 1, weights).sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert ScoreModel.load("cpu", 1, weights).sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def test_five_members_fit_in_nine_megabytes(weights):
@@ -161,7 +161,7 @@ def test_five_members_fit_in_nine_megabytes(weights):
 def test_a_file_without_tensors_is_refused_by_name(weights, content):
     weights.write_bytes(content)
     with pytest.raises(ConfigError, match=r"score\.safetensors is not a safetensors file"):
-        RowsModel.load("cpu", weights=weights)
+        ScoreModel.load("cpu", weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -184,23 +184,23 @@ def test_other_networks_are_refused_by_name(weights, change, message):
     change(tensors)
     save_file(tensors, weights)
     with pytest.raises(ConfigError, match=r"score\.safetensors " + message):
-        RowsModel.load("cpu", weights=weights)
+        ScoreModel.load("cpu", weights=weights)
 
 
 def test_a_missing_file_is_the_administrator_s_fault(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.safetensors cannot be read: No such file"):
-        RowsModel.load("cpu", weights=tmp_path / "absent.safetensors")
+        ScoreModel.load("cpu", weights=tmp_path / "absent.safetensors")
 
 
 @pytest.mark.parametrize("fold", [-1, 5])
 def test_a_fold_that_is_not_there_is_refused(weights, fold):
     with pytest.raises(ConfigError, match=f"fold is {fold}; it must be 0 to 4"):
-        RowsModel.load("cpu", fold, weights)
+        ScoreModel.load("cpu", fold, weights)
 
 
 def test_a_device_that_is_not_there_is_refused(weights):
     with pytest.raises(ConfigError, match='device is "tpu"'):
-        RowsModel.load("tpu", weights=weights)
+        ScoreModel.load("tpu", weights=weights)
 
 
 # ------------------------------------------------------------------ the product's own
@@ -210,19 +210,23 @@ def test_a_device_that_is_not_there_is_refused(weights):
 def test_the_shipped_weights_belong_together_and_are_those_of_their_card():
     models = Models.load("cpu")
     rows, levels, series = (
-        hashlib.sha256(p.read_bytes()).hexdigest() for p in (WEIGHTS, LEVEL_WEIGHTS, SERIES_WEIGHTS)
+        hashlib.sha256(p.read_bytes()).hexdigest() for p in (PRODUCT.score, PRODUCT.levels, PRODUCT.series)
     )
-    assert (models.rows.sha256, models.levels.sha256, models.series.identity.sha256) == (rows, levels, series)
+    assert (models.score.sha256, models.levels.sha256, models.series.identity.sha256) == (
+        rows,
+        levels,
+        series,
+    )
     assert models.identity.sha256 == hashlib.sha256((rows + levels + series).encode()).hexdigest()
-    assert len(models.rows.members) == 5
-    assert sum(p.stat().st_size for p in WEIGHTS.parent.glob("*.safetensors")) <= 12_000_000
+    assert len(models.score.members) == 5
+    assert sum(p.stat().st_size for p in PRODUCT.score.parent.glob("*.safetensors")) <= 12_000_000
     models.warm()
 
 
 @SHIPPED
 def test_a_shipped_fold_is_one_member_with_its_own_chain():
-    content = json.loads(LEVEL_WEIGHTS.read_text(encoding="utf-8"))
+    content = json.loads(PRODUCT.levels.read_text(encoding="utf-8"))
     for fold in range(5):
         models = Models.load("cpu", fold)
-        assert len(models.rows.members) == 1
+        assert len(models.score.members) == 1
         assert asdict(models.levels.weights) == content["folds"][fold]

@@ -102,7 +102,7 @@ class Along(nn.Module):
         return torch.relu(x + self.d(self.nb(self.b(torch.relu(self.na(self.a(x)))))))
 
 
-class RowsNetwork(nn.Module):
+class ScoreNetwork(nn.Module):
     """Views of a volume to what is said of its rows."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The rows model: slice scores and vertebrae from projections, by an ensemble of five networks.
+"""The score model: slice scores and vertebrae from projections, by an ensemble of five networks.
 
 Each network has left out one fold of the patients it could have learnt from. A series gets the mean of all
 five; a patient of the training data is measured with the one that has not seen it.
@@ -13,37 +13,35 @@ from pathlib import Path
 from typing import Final, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from inference.chain import Evidence
-from inference.models.exact_weights import load_exactly
-from inference.models.rows_network import RowsNetwork
-from inference.models.series_weights import device_named, read_file
+from inference.models.product import PRODUCT
+from inference.models.score_network import ScoreNetwork
+from inference.models.weights_file import (
+    device_named,
+    fill,
+    members_of,
+    packed_state,
+    read_file,
+    read_tensors,
+)
 from inference.projection import Box, views
-from storage.errors import ConfigError
-
-MEMBERS: Final = 5
-"""One for each fold of the cross-validation."""
-
-WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights" / "score-0.2.0.safetensors"
-"""The product's weights; the model card lies in the same folder."""
 
 LAPLACE_SD: Final = 2**0.5
 """The sd of a Laplace distribution, in its scales."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowsModel:
+class ScoreModel:
     """Loaded networks; safe to use from one thread at a time."""
 
     sha256: str  # of the weights file
     device: torch.device
-    members: tuple[RowsNetwork, ...]  # in evaluation mode, float32, on the device
+    members: tuple[ScoreNetwork, ...]  # in evaluation mode, float32, on the device
 
     @classmethod
-    def load(cls, device: str = "auto", fold: int | None = None, weights: Path = WEIGHTS) -> Self:
+    def load(cls, device: str = "auto", fold: int | None = None, weights: Path = PRODUCT.score) -> Self:
         """Load weights.
 
         Args:
@@ -55,10 +53,8 @@ class RowsModel:
             ConfigError: the device or fold is not there, or the file is missing or not of these networks.
         """
         where = device_named(device)
-        if fold is not None and fold not in range(MEMBERS):
-            raise ConfigError(f"fold is {fold}; it must be 0 to {MEMBERS - 1}")
         content = read_file(weights)
-        members = read_members(content, range(MEMBERS) if fold is None else (fold,), weights)
+        members = read_members(content, members_of(fold), weights)
         return cls(
             sha256=hashlib.sha256(content).hexdigest(),
             device=where,
@@ -92,32 +88,24 @@ class RowsModel:
         )
 
 
-def _answer(network: RowsNetwork, seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _answer(network: ScoreNetwork, seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
         score, scale, centre, name = network(seen, torch.ones(1, seen.shape[2], device=seen.device))
     return score[0], scale[0], centre[0], name[0]
 
 
-def read_members(content: bytes, chosen: Iterable[int], source: Path) -> tuple[RowsNetwork, ...]:
+def read_members(content: bytes, chosen: Iterable[int], source: Path) -> tuple[ScoreNetwork, ...]:
     """The networks of a file, float32, ready to answer; ConfigError where they are not these networks."""
-    try:
-        tensors = load_tensors(content)
-    except SafetensorError as error:
-        raise ConfigError(f"{source} is not a safetensors file: {error}") from error
-    found = []
-    for number in chosen:
-        own = {k.removeprefix(f"{number}."): v for k, v in tensors.items() if k.startswith(f"{number}.")}
-        network = RowsNetwork()
-        load_exactly(network, own, f"{source} (network {number})")
-        found.append(network)
-    return tuple(found)
+    tensors = read_tensors(content, source)
+    members = {number: ScoreNetwork() for number in chosen}
+    for number, network in members.items():
+        fill(network, tensors, f"{number}.", f"{source} (network {number})")
+    return tuple(members.values())
 
 
-def packed(members: Sequence[RowsNetwork]) -> dict[str, Tensor]:
-    """The tensors of a weights file: float16, but batch statistics float32; no counters."""
-    return {
-        f"{number}.{key}": (value if "running" in key else value.half()).contiguous()
-        for number, network in enumerate(members)
-        for key, value in network.state_dict().items()
-        if value.is_floating_point()
-    }
+def packed(members: Sequence[ScoreNetwork]) -> dict[str, Tensor]:
+    """The tensors of a weights file."""
+    made: dict[str, Tensor] = {}
+    for number, network in enumerate(members):
+        made |= packed_state(network, f"{number}.")
+    return made
