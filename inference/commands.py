@@ -19,9 +19,9 @@ from inference.findings import Axis, Findings
 from inference.folder import Found, find
 from inference.report import Report, Seconds, analysed, refused, to_json, to_table, unanalysed
 from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_headers, read_part, refusal
-from inference.split import Part, split
 from storage import logs
 from storage.errors import CtnodeError
+from storage.geometry.split import Part, split
 from storage.logs import log
 
 EXIT_UNFORESEEN: Final = 1

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydicom import dcmread
 
-from inference.frames import PARSE_ERRORS
+from storage.geometry.frames import PARSE_ERRORS
 
 MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR (PS3.4 Annex I): an index, not an image."""

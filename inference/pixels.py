@@ -21,9 +21,9 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from inference.frames import PARSE_ERRORS
 from inference.volume import Geometry, Slice
 from storage.errors import NeedsDecoder, Refused
+from storage.geometry.frames import PARSE_ERRORS
 
 PADDING_HU: Final = -1024
 """Air, the lowest value of a 12-bit CT: what lies outside the reconstructed circle is no tissue."""

@@ -13,10 +13,10 @@ from inference.chain import Evidence, Posterior, posterior
 from inference.curve import Readings
 from inference.findings import Axis
 from inference.fusion import fused
-from inference.geometry import slice_centres_z_mm
 from inference.models.bundle import Models
 from inference.projection import Box, box
 from inference.volume import Volume
+from storage.geometry.stack import slice_centres_z_mm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,13 @@ from typing import Final
 from pydicom import dcmread
 
 from inference.findings import Axis
-from inference.frames import PARSE_ERRORS, PlacedSlice, placed_slices
-from inference.geometry import axis_in_header, stack
 from inference.pixels import PixelSource, read_voxels
-from inference.split import Part, split
+from inference.plane import axis_in_header
 from inference.volume import Geometry, Volume
 from storage.errors import Refused, Unreadable
+from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_slices
+from storage.geometry.split import Part, split
+from storage.geometry.stack import stack
 from storage.header import Header
 
 TILT_NOTED_DEG: Final = 1.0

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from inference.findings import Axis
-from inference.geometry import axis_of
 from inference.models.series import SeriesLook
+from inference.plane import axis_of
 from inference.volume import Geometry, Volume
 
 FIELD_MM: Final = 110.0

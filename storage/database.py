@@ -128,9 +128,35 @@ def migrate(engine: Engine) -> None:
     """Bring the schema to the newest version (alembic)."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with writing(engine) as connection:
+    with altering(engine) as connection:
         attributes: dict[str, Any] = config.attributes
         attributes["connection"] = connection
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         command.upgrade(config, "head")
+
+
+@contextmanager
+def altering(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may rebuild tables: SQLite alters a table by copying it and dropping the old one.
+
+    Foreign keys would forbid the drop, and SQLite cannot turn them off within a transaction; they are
+    checked before the commit instead.
+
+    Raises:
+        LedgerDown: the database does not answer, or a foreign key points nowhere.
+    """
+    if engine.dialect.name != "sqlite":
+        with writing(engine) as connection:
+            yield connection
+        return
+    with _answered(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                yield connection
+                if dangling := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                    raise LedgerDown(f"{len(dangling)} rows refer to nothing, as in {dangling[0][0]}")
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storage.geometry.frames import PlacedSlice
 from storage.header import Header
-from storage.states import DeliveryState, Ending, SeriesState
+from storage.states import DeliveryState, Ending, SeriesState, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Instance:
     received_at: float
     association_id: str | None  # None when the row was rebuilt from the file
     ineligible: str | None  # why the models do not read it; None for CT image data
+    slices: tuple[PlacedSlice, ...] | None = None  # of a multi-frame instance; None: its header places it
+    patient: dict[str, str] | None = None  # keyword -> keyed digest of the value; None in rows before 0002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +51,10 @@ class Series:
     first_received_at: float  # of the first instance since the last completion
     last_received_at: float
     completed_at: float | None  # of the last completion
-    evidence: str | None  # why the series was judged complete
-    reason: str | None  # why it is not eligible or failed
+    rule: str | None = None  # which rule completed it: of node.assembly.Rule
+    evidence: str | None  # why the series was judged complete, with the numbers
+    reason: str | None  # why it is not eligible, held or failed
+    released: bool = False  # a person looked at a contradiction in its study, and let it pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,17 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What somebody says of how many instances a series has, held against what is stored."""
+
+    source: Source
+    told_by: str  # SOP Instance UID of the step, name of the peer, Transaction UID
+    count: int  # of instances
+    missing: int  # of them, not stored in this series
+    unlisted: int  # stored in this series, but not listed; 0 where there is a count and no list
+
+
+@dataclass(frozen=True, kw_only=True)
 class VolumeRow:
     """One volume of a completed series, or the reason why it is none."""
 
@@ -74,6 +90,7 @@ class VolumeRow:
     reason: str | None  # the refusal's name and numbers; None when eligible
     slices: int
     digest: str | None  # SHA-256 of voxels and geometry
+    carried_from: int | None = None  # the revision whose findings hold, where the volume did not change
     report: dict[str, object]  # the object that `analyze --json` writes for it
 
 
@@ -95,7 +112,8 @@ class ResultRow:
     series_instance_uid: str  # of the source series
     revision: int
     volume_number: int
-    kind: str  # sr, seg
+    kind: str  # SR, SEG
+    predecessor_uid: str | None = None  # of the object of the former revision that this one replaces
     path: str  # relative to the storage root
     digest: str  # SHA-256 of the file
     size_bytes: int

@@ -24,10 +24,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
-from storage.states import DeliveryState, Ending, SeriesState
+from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
 
 UID: Final = String(64)  # PS3.5 9.1
 AE_LENGTH: Final = 16  # PS3.5 6.2
@@ -63,7 +64,17 @@ class Words(TypeDecorator[str]):
         return None if value is None else value.replace("\0", " ")[: self.length]
 
 
-def _states(states: type[SeriesState] | type[DeliveryState] | type[Ending]) -> Enum:
+_States = (
+    type[SeriesState]
+    | type[DeliveryState]
+    | type[Ending]
+    | type[StepState]
+    | type[CommitmentState]
+    | type[Source]
+)
+
+
+def _states(states: _States) -> Enum:
     return Enum(
         states,
         name=states.__name__.lower(),
@@ -100,10 +111,14 @@ series: Final = Table(
     Column("first_received_at", Float, nullable=False),
     Column("last_received_at", Float, nullable=False, index=True),
     Column("completed_at", Float),
+    Column("rule", String(32)),
     Column("evidence", Text),
     Column("reason", Words),
+    Column("released", Boolean, nullable=False, default=False, server_default=false()),
     CheckConstraint("revision >= 0", name="revision"),
-    CheckConstraint("state NOT IN ('not eligible', 'failed') OR reason IS NOT NULL", name="reason_stated"),
+    CheckConstraint(
+        "state NOT IN ('not eligible', 'failed', 'held') OR reason IS NOT NULL", name="reason_stated"
+    ),
 )
 
 instance: Final = Table(
@@ -121,6 +136,8 @@ instance: Final = Table(
     Column("association_id", String(36), ForeignKey("association.id")),
     Column("ineligible", Words),
     Column("header", JSON, nullable=False),
+    Column("slices", JSON),
+    Column("patient", JSON),
     Index(None, "series_instance_uid", "association_id"),
 )
 
@@ -149,6 +166,7 @@ volume: Final = Table(
     Column("reason", Words),
     Column("slices", Integer, nullable=False),
     Column("digest", String(64)),
+    Column("carried_from", Integer),
     Column("report", JSON, nullable=False),
     UniqueConstraint("series_instance_uid", "revision", "number"),
     CheckConstraint("eligible OR reason IS NOT NULL", name="reason_stated"),
@@ -174,6 +192,7 @@ result: Final = Table(
     Column("revision", Integer, nullable=False),
     Column("volume_number", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
+    Column("predecessor_uid", UID),
     Column("path", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -197,6 +216,60 @@ delivery: Final = Table(
     CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
     CheckConstraint("state <> 'dead' OR last_error IS NOT NULL", name="reason_stated"),
 )
+
+expectation: Final = Table(
+    "expectation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series_instance_uid", UID, nullable=False, index=True),
+    Column("source", _states(Source), nullable=False),
+    Column("told_by", Words(128), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("sop_instance_uids", JSON),
+    Column("told_at", Float, nullable=False),
+    UniqueConstraint("series_instance_uid", "source", "told_by"),
+    CheckConstraint("count >= 0", name="count"),
+)
+"""How many instances somebody says a series has: it may be told before the first of them arrives."""
+
+step: Final = Table(
+    "step",
+    metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("calling_ae", Words(AE_LENGTH), nullable=False),
+    Column("study_instance_uid", UID),
+    Column("state", _states(StepState), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    CheckConstraint("(state = 'in progress') = (ended_at IS NULL)", name="ended"),
+)
+"""Modality performed procedure steps (PS3.4 F.7)."""
+
+commitment: Final = Table(
+    "commitment",
+    metadata,
+    Column("transaction_uid", UID, primary_key=True),
+    Column("calling_ae", Words(AE_LENGTH), nullable=False),
+    Column("instances", JSON, nullable=False),
+    Column("state", _states(CommitmentState), nullable=False, index=True),
+    Column("requested_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Float),
+    Column("last_error", Words),
+    Column("settled_at", Float),
+    CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
+    CheckConstraint("state <> 'dead' OR last_error IS NOT NULL", name="reason_stated"),
+)
+"""Storage commitments that peers asked us for: [SOP Class UID, SOP Instance UID] each."""
+
+pace: Final = Table(
+    "pace",
+    metadata,
+    Column("calling_ae", Words(AE_LENGTH), primary_key=True),
+    Column("counts", JSON, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+"""How long each caller pauses within a series: a histogram of its gaps."""
 
 event: Final = Table(
     "event",

@@ -6,6 +6,7 @@ Series, per revision::
         |           |
         |           +----> FAILED          the analysis could not be done; the reason is stated
         +-> NOT_ELIGIBLE                   nothing for the models in it; the reason is stated
+        +-> HELD -> QUEUED                 its study contradicts itself: a person looks, and releases it
 
 A late instance takes a series of any state back to RECEIVING; its next completion is a new revision.
 
@@ -30,6 +31,31 @@ class SeriesState(StrEnum):
     ANALYSED = "analysed"
     NOT_ELIGIBLE = "not eligible"
     FAILED = "failed"
+    HELD = "held"
+
+
+class StepState(StrEnum):
+    """Where a modality performed procedure step stands (PS3.4 F.7): (0040,0252) in lower case."""
+
+    IN_PROGRESS = "in progress"
+    COMPLETED = "completed"
+    DISCONTINUED = "discontinued"
+
+
+class CommitmentState(StrEnum):
+    """Where a storage commitment stands that a peer asked us for (PS3.4 J.3)."""
+
+    WAITING = "waiting"  # not told yet
+    REPORTED = "reported"  # the peer took the N-EVENT-REPORT
+    DEAD = "dead"  # it could not be told; the reason is stated
+
+
+class Source(StrEnum):
+    """Who says how many instances a series has."""
+
+    MPPS = "mpps"  # the modality: Performed Series Sequence of a COMPLETED step
+    QUERY = "query"  # the source PACS: Number of Series Related Instances (0020,1209)
+    COMMITMENT = "commitment"  # a sender that asks us to commit to them: at least these
 
 
 class DeliveryState(StrEnum):
@@ -49,11 +75,14 @@ class Ending(StrEnum):
 
 
 SERIES_NEXT: Final[dict[SeriesState, frozenset[SeriesState]]] = {
-    SeriesState.RECEIVING: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED, SeriesState.NOT_ELIGIBLE}),
+    SeriesState.RECEIVING: frozenset(
+        {SeriesState.RECEIVING, SeriesState.QUEUED, SeriesState.NOT_ELIGIBLE, SeriesState.HELD}
+    ),
     SeriesState.QUEUED: frozenset({SeriesState.RECEIVING, SeriesState.ANALYSED, SeriesState.FAILED}),
     SeriesState.ANALYSED: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
     SeriesState.NOT_ELIGIBLE: frozenset({SeriesState.RECEIVING}),
     SeriesState.FAILED: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
+    SeriesState.HELD: frozenset({SeriesState.RECEIVING, SeriesState.QUEUED}),
 }
 """Which states may follow a state; `queue retry` takes ANALYSED and FAILED back to QUEUED."""
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from inference import axis
 from inference.axial import resampled
 from inference.findings import Axis, ModelIdentity
-from inference.geometry import slice_centres_z_mm
 from inference.models.bpr_archive import CONFIG, MOST_BYTES, SETTINGS, WEIGHTS, read_files
 from inference.models.bpr_network import BprNetwork
 from inference.models.bpr_settings import BprSettings
@@ -31,6 +30,7 @@ from inference.models.score_source import SliceScores
 from inference.preprocess import prepared_slices
 from inference.volume import Volume
 from storage.errors import ConfigError
+from storage.geometry.stack import slice_centres_z_mm
 
 NAME: Final = "BodyPartRegression"
 

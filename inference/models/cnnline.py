@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from inference import axis
 from inference.findings import Axis, ModelIdentity, Presence
-from inference.geometry import slice_centres_z_mm
 from inference.models.cnnline_h5 import read_tensors
 from inference.models.cnnline_image import NO_BONE, FirstRow, L3Line, decoded, frontal, network_input
 from inference.models.cnnline_network import CnnLineNetwork
 from inference.models.exact_weights import load_exactly
 from inference.volume import Volume
 from storage.errors import ConfigError
+from storage.geometry.stack import slice_centres_z_mm
 
 NAME: Final = "CNNLine"
 VERSION: Final = "Keras 2.2.4"

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from inference.analysis import NOT_RESAMPLED, analyse
 from inference.findings import Axis, Contrast, Presence, Region
-from inference.geometry import slice_centres_z_mm
 from inference.models.bundle import Models
 from inference.models.product import PRODUCT
 from inference.models.score import ScoreModel
 from inference.models.score_network import ScoreNetwork
 from inference.training.folds import fold_of
 from inference.volume import Volume
+from storage.geometry.stack import slice_centres_z_mm
 from tests.inference.real_series import DATA
 from tests.inference.score_factory import (
     AXIAL,

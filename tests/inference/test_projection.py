@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.geometry import slice_centres_z_mm
 from inference.projection import CELL_MM, CELLS, MOST_ROWS, ROW_MM, SAGITTAL_CELLS, box, row_operator, views
+from storage.geometry.stack import slice_centres_z_mm
 from tests.inference.score_factory import AXIAL, geometry, positions_mm, volume
 
 FLIPS = [

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -13,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
 
 from storage import database
+from storage.errors import LedgerDown
 from storage.ledger import Ledger
 from storage.schema import metadata
 
@@ -45,7 +47,7 @@ def test_migrating_from_nothing_gives_exactly_the_schema(empty_url: str) -> None
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    assert len(expected) == 9
+    assert len(expected) == 16
     assert _checks(ledger) == expected
     ledger.close()
 
@@ -57,7 +59,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
         connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
     ledger.migrate()
     with ledger.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
         assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
     assert _differences(ledger) == []
     ledger.close()
@@ -68,7 +70,7 @@ def test_back_to_nothing_and_up_again(empty_url: str) -> None:
     ledger.migrate()
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with ledger.writing() as connection:
+    with database.altering(ledger.engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert inspect(ledger.engine).get_table_names() == ["alembic_version"]
@@ -97,5 +99,51 @@ def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str
     assert failures == []
     engine = create_engine(empty_url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
     engine.dispose()
+
+
+def test_rows_of_the_first_ledger_live_on_and_may_then_be_held(empty_url: str) -> None:
+    """SQLite rebuilds the table of series while instances refer to it."""
+    ledger = Ledger(empty_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with ledger.writing() as connection:
+        connection.execute(
+            text("INSERT INTO series VALUES ('1.2', '1', 'CT', 'failed', 1, 1, 5, 6, 7, 'e', 'r')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO instance VALUES ('1.2.3', '1.2.840', '1.2', '1', '1.2.840', 'd', 9, 'p', 5,"
+                " NULL, NULL, '{}')"
+            )
+        )
+    ledger.migrate()
+    with ledger.writing() as connection:
+        row = connection.execute(text("SELECT * FROM series")).one()._mapping
+        assert (row["series_instance_uid"], row["state"], row["reason"]) == ("1.2", "failed", "r")
+        assert (row["rule"], bool(row["released"])) == (None, False)
+        assert connection.execute(text("SELECT series_instance_uid FROM instance")).scalars().all() == ["1.2"]
+        connection.execute(text("UPDATE series SET state = 'held'"))
+    with ledger.reading() as connection:
+        assert connection.execute(text("SELECT state FROM series")).scalars().all() == ["held"]
+    ledger.close()
+
+
+def test_a_migration_that_leaves_a_row_without_its_series_is_undone(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    ledger.migrate()
+    with (
+        pytest.raises(LedgerDown, match="1 rows refer to nothing, as in volume"),
+        database.altering(ledger.engine) as connection,
+    ):
+        connection.execute(
+            text("INSERT INTO volume VALUES (1, 'gone', 1, 1, true, NULL, 3, NULL, NULL, '{}')")
+        )
+    with ledger.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM volume")).scalar() == 0
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    ledger.close()

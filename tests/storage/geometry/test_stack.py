@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.findings import Axis
-from inference.geometry import axis_in_header, axis_of, stack
+from inference.plane import axis_in_header, axis_of
 from storage.errors import GeometryRefused
+from storage.geometry.stack import stack
 from tests.inference.series_factory import AXIAL, CORONAL, SAGITTAL, ct_slice, placed, stack_of
 
 

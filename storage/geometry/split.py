@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from pydicom.uid import UID
 
-from inference.faults import SAME_POSITION_MM, same_orientation, same_pixel_spacing
-from inference.frames import PlacedSlice
-from inference.geometry import MIN_SLICES
-from inference.scans import Slices, distances_mm, grouped, scans
+from storage.geometry.faults import SAME_POSITION_MM, same_orientation, same_pixel_spacing
+from storage.geometry.frames import PlacedSlice
+from storage.geometry.scans import Slices, distances_mm, grouped, scans
+from storage.geometry.stack import MIN_SLICES
 from storage.header import CT_SOP_CLASSES
 
 NOT_ANATOMY: Final = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.geometry import stack
-from inference.split import split
 from storage.errors import GeometryRefused
+from storage.geometry.split import split
+from storage.geometry.stack import stack
 from tests.inference.series_factory import (
     AXIAL,
     CORONAL,

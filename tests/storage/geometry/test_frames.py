@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydicom.dataset import Dataset
 
-from inference.frames import placed_slices
+from storage.geometry.frames import placed_slices
 from tests.inference.series_factory import AXIAL, COLUMNS, ROWS, ct_slice, enhanced
 
 

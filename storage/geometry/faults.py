@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.frames import PlacedSlice
+from storage.geometry.frames import PlacedSlice
 
 SPACING_TOLERANCE_MM: Final = 0.105
 """Some scanners round Image Position (Patient) to 0.1 mm: of a spacing of 0.625 they write 0.6 and 0.7.

@@ -15,9 +15,9 @@ import numpy as np
 from highdicom.spatial import get_normal_vector
 from numpy.typing import NDArray
 
-from inference.faults import SAME_POSITION_MM, spacing_tolerance
-from inference.frames import PlacedSlice
-from inference.geometry import MIN_SLICES
+from storage.geometry.faults import SAME_POSITION_MM, spacing_tolerance
+from storage.geometry.frames import PlacedSlice
+from storage.geometry.stack import MIN_SLICES
 
 REPEAT_KEYS: Final = ("temporal_position", "acquisition_number", "kvp", "slice_thickness_mm", "image_type")
 """Fields of a slice that tell apart slices at one position, the surest first."""

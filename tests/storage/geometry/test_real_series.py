@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from inference.findings import Axis
 from inference.folder import find
-from inference.geometry import axis_of
+from inference.plane import axis_of
 from inference.series import ReadVolume, volumes_of
 from tests.inference.real_series import extracted
 
