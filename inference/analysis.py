@@ -22,7 +22,7 @@ from inference.findings import (
     Presence,
     SliceScore,
 )
-from inference.levels import LEVELS, find_level
+from inference.levels import LEVELS, SACRUM, doubted, find_level, place
 from inference.models.bundle import Models
 from inference.models.series import SeriesLook
 from inference.reading import axial_box, read
@@ -87,7 +87,8 @@ def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...])
     )
     sd_mm = float(np.median(curve.sd)) / SLOPE_PER_MM
     t12, l3 = (find_level(n, reading.spine, seen.z_mm, uids, model.levels, variants, sd_mm) for n in LEVELS)
-    return Spine(curve=curve, t12=t12, l3=l3)
+    doubt = trust.uncounted_from_above(volume, place(reading.spine, SACRUM).inside)
+    return Spine(curve=curve, t12=doubted(t12, doubt), l3=doubted(l3, doubt))
 
 
 def _findings(

@@ -21,6 +21,8 @@ NEAR_MM: Final = 12.0
 
 LEVELS: Final = ("T12", "L3")
 
+SACRUM: Final = VERTEBRAE.index("S1")
+
 OUTSIDE_MOST: Final = 0.03
 """A level whose probability inside the field is at most this is not in the field."""
 
@@ -112,6 +114,13 @@ def find_level(
         interval_mm=(found.z_mm - half, found.z_mm + half),
         warnings=tuple(f"this spine may have {variant}: the name is a convention" for variant in variants),
     )
+
+
+def doubted(level: LevelFinding, reason: str) -> LevelFinding:
+    """A level that was found, but is not told for a reason of the whole volume; any other as it is."""
+    if not reason or level.presence is not Presence.FOUND:
+        return level
+    return LevelFinding(presence=Presence.CANNOT_TELL, reason=reason)
 
 
 def _doubt(found: Place, low: float, high: float) -> str:

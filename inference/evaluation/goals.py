@@ -38,10 +38,12 @@ _LI_CLASS: Final = "96.0 internal, 97.3 external (Li 2023)"
 
 GOALS: Final[dict[str, tuple[Goal, str]]] = {
     "LMSE by the table, all": (_most(3.0), _BPR),
+    "LMSE by the table, pelvis to eyes": (_most(3.0), _BPR),
     "LMSE by the table, trunk": (_most(3.0), _BPR),
     "LMSE as BodyPartRegression, all": (_most(3.0), _BPR),
     "LMSE as BodyPartRegression, trunk": (_most(3.0), _BPR),
     "landmark error median, all": (_most(8.0), "7.4 (supervised slice localisation)"),
+    "landmark error median, pelvis to eyes": (_most(8.0), "7.4 (supervised slice localisation)"),
     "landmark error median, trunk": (_most(8.0), "7.4 (supervised slice localisation)"),
     "Spearman raw median, trunk": (_least(0.995), ""),
     "Spearman raw median, head": (_least(0.98), ""),

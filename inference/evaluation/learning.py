@@ -18,11 +18,15 @@ FIGURES: Final = "figures.json"
 
 CURVES: Final = (
     "LMSE by the table, all",
-    "landmark error median, all",
+    "LMSE by the table, pelvis to eyes",
+    "landmark error median, pelvis to eyes",
     "T12 error median",
+    "T12 within 10 mm",
     "L3 error median",
+    "L3 within 10 mm",
     "regions right",
     "contrast AUC",
+    "contrast undetermined",
 )
 """Figures whose learning curve is shown."""
 

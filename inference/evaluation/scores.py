@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,9 @@ class LandmarkError:
     expected: float  # of the table
     error_mm: float  # z where the curve reaches the table's value, less the landmark's z
 
+
+SCALE: Final = "pelvis to eyes"
+"""Of all volumes, the landmarks from 0 to 100: what BodyPartRegression is measured by. Legs lie below."""
 
 Volumes = Sequence[tuple[LandmarkError, ...]]
 """The landmarks of each volume."""
@@ -109,7 +112,7 @@ def _p90_mm(volumes: Volumes) -> float:
 
 def score_figures(kind: Kind, measured: Sequence[Measured]) -> tuple[Figure, ...]:
     """The slice score's figures: over all groups, and over each by itself."""
-    found = list(_group_figures("all", kind, measured))
+    found = [*_group_figures("all", kind, measured), *_group_figures(SCALE, kind, measured, _on_the_scale)]
     for group in Group:
         members = [m for m in measured if m.case.group is group]
         if members:
@@ -117,8 +120,19 @@ def score_figures(kind: Kind, measured: Sequence[Measured]) -> tuple[Figure, ...
     return tuple(found)
 
 
-def _group_figures(group: str, kind: Kind, measured: Sequence[Measured]) -> tuple[Figure, ...]:
-    sample = [(m.case.patient, errors) for m in measured if (errors := landmark_errors(m))]
+def _on_the_scale(error: LandmarkError) -> bool:
+    return 0.0 <= error.expected <= 100.0
+
+
+def _any(_error: LandmarkError) -> bool:
+    return True
+
+
+def _group_figures(
+    group: str, kind: Kind, measured: Sequence[Measured], counts: Callable[[LandmarkError], bool] = _any
+) -> tuple[Figure, ...]:
+    found = [(m.case.patient, tuple(filter(counts, landmark_errors(m)))) for m in measured]
+    sample = [(patient, errors) for patient, errors in found if errors]
     if not sample:
         return ()
     n = sum(len(errors) for _, errors in sample)

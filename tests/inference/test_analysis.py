@@ -35,11 +35,19 @@ MODEL = ruler_models()
 L3_MM, T12_MM = 33.817 / 0.118, 44.952 / 0.118
 
 
-def axial(low_mm=0.0, high_mm=660.0, spacing_mm=5.0, directions=AXIAL, body_part=None, model=MODEL):
+WHOLE = (11.0, 11.0)
+"""Between pixels: 32 of them are a field that shows a whole trunk."""
+
+
+def axial(
+    low_mm=0.0, high_mm=660.0, spacing_mm=5.0, directions=AXIAL, body_part=None, model=MODEL, pixel_mm=WHOLE
+):
     count = int((high_mm - low_mm) / spacing_mm) + 1
     row, column = np.asarray(directions)
     start = low_mm if np.cross(row, column)[2] > 0 else low_mm + (count - 1) * spacing_mm
-    g = geometry((count, 32, 32), directions, spacing_mm=spacing_mm, origin_mm=(0.0, 0.0, start))
+    g = geometry(
+        (count, 32, 32), directions, spacing_mm=spacing_mm, pixel_mm=pixel_mm, origin_mm=(0.0, 0.0, start)
+    )
     return analyse(volume(g), model, header(body_part))
 
 
@@ -210,6 +218,15 @@ def test_a_field_without_the_level_says_so(low, high, t12, l3):
             assert level.z_mm is level.slice_index is level.sop_instance_uid is None
             assert level.confidence > 0.96
             assert level.reason.endswith("mm below the field" if low > 200 else "mm above the field")
+
+
+def test_a_level_in_a_cut_field_is_told_where_the_sacrum_is_in_it():
+    reason = "in a field of 224 mm vertebrae are counted from the sacrum, which is not in it"
+    cut = axial(low_mm=286, high_mm=480, pixel_mm=(7.0, 7.0))
+    assert (cut.t12.presence, cut.t12.reason) == (Presence.CANNOT_TELL, reason)
+    assert cut.t12.z_mm is None and cut.t12.confidence == 0
+    assert axial(low_mm=0, high_mm=480, pixel_mm=(7.0, 7.0)).t12.presence is Presence.FOUND
+    assert axial(low_mm=286, high_mm=480).t12.presence is Presence.FOUND
 
 
 def test_a_head_is_not_a_chest():

@@ -116,3 +116,20 @@ def test_landmarks_are_counted_beside_the_patients_that_they_come_from():
     ]
     figure = next(f for f in score_figures(Kind.REAL, rows) if f.name == "landmark error median, all")
     assert (figure.n, figure.patients) == (6, 2)
+
+
+def test_legs_count_in_all_but_not_in_what_bodypartregression_is_measured_by():
+    rows = [
+        measured({"slice_scores": scores(Z, RISING)}, name="a", landmarks=marks(L3=(100.0, 12.0))),
+        measured(
+            {"slice_scores": scores(Z, RISING)},
+            name="b",
+            group=Group.LEGS,
+            landmarks=marks(knee=(100.0, -20.0), pelvis_start=(100.0, 0.0), head_end=(100.0, 100.5)),
+        ),
+    ]
+    figures = {f.name: f for f in score_figures(Kind.REAL, rows)}
+    on_the_scale, everything = (figures[f"LMSE by the table, {g}"] for g in ("pelvis to eyes", "all"))
+    assert (on_the_scale.n, everything.n) == (2, 4)
+    assert on_the_scale.value == pytest.approx((4.0 + 100.0) / 2)
+    assert on_the_scale.goal is not None and on_the_scale.met is False

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.findings import LevelFinding, Presence
-from inference.levels import LEVELS, LevelCalibration, find_level, place
+from inference.levels import LEVELS, LevelCalibration, doubted, find_level, place
 from inference.spine import VERTEBRAE
 from tests.inference.score_factory import certain
 
@@ -156,3 +156,14 @@ def test_a_level_nearer_than_the_curve_is_sure_may_be_in_the_field(sd_mm, presen
     spine = certain(GRID, INSIDE, {"L3": {-51: 1.0}})
     told = find_level("L3", spine, SLICES, UIDS, CALIBRATION, sd_mm=sd_mm)
     assert (told.presence, told.reason) == (presence, reason)
+
+
+@pytest.mark.parametrize("presence", Presence)
+def test_only_a_level_that_was_found_is_doubted(presence):
+    level = LevelFinding(presence=presence, z_mm=7.0, reason="own")
+    told = doubted(level, "cut")
+    if presence is Presence.FOUND:
+        assert told == LevelFinding(presence=Presence.CANNOT_TELL, reason="cut")
+        assert doubted(level, "") == level
+    else:
+        assert told == level

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inference.trust import doubts, uncounted
+from inference.trust import doubts, uncounted, uncounted_from_above
 from inference.volume import Volume
 from tests.inference.score_factory import AXIAL, CORONAL, LOOK, geometry
 
@@ -67,3 +67,26 @@ def test_vertebrae_are_not_counted_in_a_narrow_field(side: int, narrow: bool) ->
     reason = "vertebrae are not counted in a field of 148 mm: ribs and pelvis are outside"
     assert uncounted(volume(side=side).geometry) == (reason if narrow else "")
     assert uncounted(volume(side=side, directions=CORONAL).geometry) == ""
+
+
+@pytest.mark.parametrize(
+    ("side", "body", "sacrum", "told"),
+    [
+        (103, 0.9, 0.49, False),  # 257 mm
+        (103, 0.9, 0.5, True),
+        (105, 0.3, 0.0, False),  # 262 mm, its edge in the body
+        (105, 0.0, 0.0, True),  # and not
+        (131, 1.0, 0.0, False),
+        (132, 1.0, 0.0, True),  # 330 mm
+    ],
+)
+def test_a_cut_field_counts_from_the_sacrum(side: int, body: float, sacrum: float, told: bool) -> None:
+    reason = f"in a field of {side * 2.5:.0f} mm vertebrae are counted from the sacrum, which is not in it"
+    assert uncounted_from_above(volume(side=side, body=body), sacrum) == ("" if told else reason)
+
+
+def test_a_slab_counts_from_the_sacrum() -> None:
+    """Three coronal slices of 5 mm, 400 mm wide, are a field of 77 mm."""
+    slab = volume(side=160, directions=CORONAL)
+    assert "77 mm" in uncounted_from_above(slab, 0.2)
+    assert uncounted_from_above(slab, 0.9) == ""
