@@ -50,6 +50,8 @@ docs: setup-test  ## Write the parts of the documents that are made from the cod
 
 bench: setup-test  ## Receiving beside DCMTK's storescp, the models beside BPR's, in alternating rounds
 	PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive
+	$(CTNODE) bench gate
+	$(CTNODE) bench completion
 	$(CTNODE) bench models
 
 clean:  ## Remove the virtual environment and build products; never the node's data

@@ -25,13 +25,16 @@ from inference.findings import (
 from inference.levels import LEVELS, SACRUM, doubted, find_level, place
 from inference.models.bundle import Models
 from inference.models.series import SeriesLook
-from inference.reading import axial_box, read
+from inference.quality import ordered, plane_checks, scale_checks
+from inference.reading import AxialBox, axial_box, read
+from inference.symmetry import symmetry_checks
 from inference.variants import likely_variants
 from inference.volume import Volume
+from storage.geometry.verdicts import CheckResult
 from storage.header import Header
 
 NOT_RESAMPLED: Final = "the slices are not axial and cannot be resampled: no scores"
-"""The warning of a sheared or single-slice volume that is not axial."""
+"""The warning of a single-slice volume that is not axial."""
 
 REFORMAT: Final = "made axial for scoring: "
 """Before the warnings of a curve whose slices are not the series' own."""
@@ -42,20 +45,21 @@ NOT_CREDIBLE: Final = "the score curve is not credible: "
 
 @dataclass(frozen=True, kw_only=True)
 class Spine:
-    """What was read along the patient's axis."""
+    """What was read along the patient's axis; there is none where a volume cannot be made axial."""
 
     curve: Curve
     t12: LevelFinding
     l3: LevelFinding
 
 
-def analyse(volume: Volume, models: Models, header: Header) -> Findings:
+def analyse(volume: Volume, models: Models, header: Header, checks: tuple[CheckResult, ...] = ()) -> Findings:
     """Say what a volume shows.
 
     Args:
         volume: of one series.
         models: of the product.
         header: of any of its slices; Body Part Examined and Convolution Kernel are read.
+        checks: what the gate says of the volume; the findings have it, and what the body adds.
 
     Returns:
         The findings. What is not known is UNDETERMINED or CANNOT_TELL, with the reason.
@@ -63,16 +67,18 @@ def analyse(volume: Volume, models: Models, header: Header) -> Findings:
     look = models.series.look(volume)
     plane = axis.from_geometry(volume.geometry)
     alone = axis.finding(plane, None, look.axis)
-    spine = _spine(volume, models, plane, (*trust.doubts(volume, look), *axis.doubts(alone)))
-    found = axis.finding(plane, None if spine is None else spine.curve, look.axis)
-    return _findings(volume, models, header, found, spine, look)
-
-
-def _spine(volume: Volume, models: Models, plane: Axis, doubts: tuple[str, ...]) -> Spine | None:
-    """None where the volume is not axial and cannot be made so."""
     seen = axial_box(volume)
-    if seen is None:
-        return None
+    lies = symmetry_checks(seen.box, volume.geometry) if seen is not None and plane is Axis.AXIAL else ()
+    doubts = (*trust.doubts(volume, look), *axis.doubts(alone), *(check.detail for check in lies))
+    spine = None if seen is None else _spine(volume, seen, models, plane, doubts)
+    curve = None if spine is None else spine.curve
+    found = axis.finding(plane, curve, look.axis)
+    by_body = (*lies, *plane_checks(found), *scale_checks(curve))
+    findings = _findings(volume, models, header, found, spine, look)
+    return replace(findings, checks=ordered((*checks, *by_body)))
+
+
+def _spine(volume: Volume, seen: AxialBox, models: Models, plane: Axis, doubts: tuple[str, ...]) -> Spine:
     reading, model = read(seen, models), models.levels
     curve = fit(reading.slices, model.curve, doubts)
     uncounted = trust.uncounted(volume.geometry)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from inference.preprocess import PIXEL_MM, SIZE
+from inference.resample import on_grid
 from inference.volume import Geometry, Volume
 
 SLICE_MM: Final = 5.0
@@ -18,9 +19,6 @@ SLICE_MM: Final = 5.0
 
 AIR_HU: Final = -1000
 """Outside the volume."""
-
-SHEAR_TOLERANCE_DEG: Final = 1.0
-"""Slices stacked at more than this to their normal do not fill a box, and are not resampled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +34,13 @@ def resampled(volume: Volume) -> AxialSlices | None:
     """Linear resampling to PIXEL_MM in plane and SLICE_MM in z, over the volume's bounding box.
 
     Args:
-        volume: of any orientation.
+        volume: of any orientation, sheared or not.
 
     Returns:
-        None where the volume is sheared, or is a single slice.
+        None where the volume is a single slice.
     """
     g = volume.geometry
-    if len(g.slices) < 2 or abs(g.tilt_deg) > SHEAR_TOLERANCE_DEG:
+    if len(g.slices) < 2:
         return None
     image = _averaged(_image(volume))
     low, high = _box(image)
@@ -70,13 +68,19 @@ def resampled(volume: Volume) -> AxialSlices | None:
 
 def _image(volume: Volume) -> sitk.Image:
     g = volume.geometry
-    image = sitk.GetImageFromArray(volume.voxels)
+    image = sitk.GetImageFromArray(on_grid(volume.voxels, g))
     image.SetOrigin([float(v) for v in g.slices[0].position_mm])
-    image.SetSpacing([float(g.pixel_spacing_mm[1]), float(g.pixel_spacing_mm[0]), float(g.spacing_mm)])
-    image.SetDirection(
-        [float(v) for v in np.stack([g.row_direction, g.column_direction, g.normal], 1).ravel()]
-    )
+    step = _step(g)
+    step_mm = float(np.linalg.norm(step))
+    image.SetSpacing([float(g.pixel_spacing_mm[1]), float(g.pixel_spacing_mm[0]), step_mm])
+    image.SetDirection(np.stack([g.row_direction, g.column_direction, step / step_mm], 1).ravel().tolist())
     return image
+
+
+def _step(g: Geometry) -> NDArray[np.float64]:
+    """From one slice's corner to the next one's, mm: along the normal unless the gantry was tilted."""
+    first, last = (np.asarray(s.position_mm) for s in (g.slices[0], g.slices[-1]))
+    return np.asarray((last - first) / (len(g.slices) - 1))
 
 
 def _averaged(image: sitk.Image) -> sitk.Image:

@@ -21,7 +21,7 @@ from inference.report import Report, Seconds, analysed, refused, to_json, to_tab
 from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_headers, read_part, refusal
 from storage import logs
 from storage.errors import CtnodeError
-from storage.geometry.split import Part, split
+from storage.geometry.gate import PartVerdict
 from storage.logs import log
 
 EXIT_UNFORESEEN: Final = 1
@@ -65,7 +65,7 @@ def _analyser(device: str) -> Analyser:
     from inference.models.bundle import Models
 
     model = Models.load(device)
-    return lambda read: analyse(read.volume, model, read.header)
+    return lambda read: analyse(read.volume, model, read.header, read.part.checks)
 
 
 def _run(found: Found, analyser: Analyser, console: Console) -> tuple[list[Report], int]:
@@ -76,13 +76,21 @@ def _run(found: Found, analyser: Analyser, console: Console) -> tuple[list[Repor
         bar = progress.add_task("analysing", total=sum(map(len, found.series.values())))
         for uid, paths in found.series.items():
             try:
-                reports += series_reports(uid, paths, analyser)
+                reports += _series_or_contradiction(uid, paths, found.contradictions.get(uid), analyser)
             except Exception as error:  # noqa: BLE001 the process's edge: one series never stops the others
                 log().error("series failed", series=uid, exc_info=error)
                 reports.append(_failed(uid, len(paths), f"internal error: {type(error).__name__}"))
                 unforeseen += 1
             progress.advance(bar, len(paths))
     return reports, unforeseen
+
+
+def _series_or_contradiction(
+    uid: str, paths: Sequence[Path], contradiction: str | None, analyser: Analyser
+) -> Iterator[Report]:
+    if contradiction is None:
+        return series_reports(uid, paths, analyser)
+    return iter([_failed(uid, len(paths), contradiction)])
 
 
 def series_reports(uid: str, paths: Sequence[Path], analyser: Analyser) -> Iterator[Report]:
@@ -93,12 +101,12 @@ def series_reports(uid: str, paths: Sequence[Path], analyser: Analyser) -> Itera
     except CtnodeError as error:
         yield _failed(uid, len(paths), str(error))
         return
-    for part in split(series.placed):
+    for part in series.judged.parts:
         yield _part_report(part, series, analyser, started)
         started = perf_counter()
 
 
-def _part_report(part: Part, series: SeriesHeaders, analyser: Analyser, started: float) -> Report:
+def _part_report(part: PartVerdict, series: SeriesHeaders, analyser: Analyser, started: float) -> Report:
     try:
         read = read_part(part, series)
     except CtnodeError as error:  # NeedsDecoder: the world's fault, but nobody waits for a decoder here

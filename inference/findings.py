@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from storage.geometry.verdicts import CheckResult
+
 
 class Axis(StrEnum):
     """The plane in which the slices lie."""
@@ -153,3 +155,4 @@ class Findings:
     disagreements: tuple[Disagreement, ...]
     curve_warnings: tuple[str, ...]  # reversed, wrong spacing, gap: named reasons, or none
     model: ModelIdentity
+    checks: tuple[CheckResult, ...] = ()  # of the gate and of the pixels: what was repaired, what is noted

@@ -25,8 +25,10 @@ from inference.findings import (
     LevelFinding,
     Presence,
 )
+from inference.quality import verdict_of
 from inference.series import ReadVolume, RefusedVolume
 from inference.series_class import decided
+from storage.geometry.verdicts import CheckResult, Outcome, Verdict
 
 NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis; research software"
 """The first warning of every volume."""
@@ -59,6 +61,7 @@ def analysed(read: ReadVolume, findings: Findings, seconds: Seconds) -> Report:
         "volume": read.volume.number,
         "eligible": True,
         "reason": "",
+        "gate": _gate(verdict_of(findings.checks), read.verdict, findings.checks),
         "slices": len(read.volume.geometry.slices),
         "axis": asdict(findings.axis),
         "body_part": _body_part(findings.body_part),
@@ -81,6 +84,7 @@ def refused(volume: RefusedVolume, seconds: Seconds) -> Report:
         reason=volume.reason,
         axis=volume.axis,
         seconds=seconds,
+        gate=_gate(volume.part.verdict, volume.verdict, volume.part.checks),
     )
 
 
@@ -92,14 +96,16 @@ def unanalysed(
     reason: str,
     axis: Axis,
     seconds: Seconds,
+    gate: Report | None = None,
 ) -> Report:
-    """The report where no model spoke; number is None where the series could not even be parted."""
+    """The report where no model spoke; number and gate are None where the series could not even be parted."""
     silent = LevelFinding(presence=Presence.CANNOT_TELL, reason=NOT_ANALYSED)
     return {
         "series_instance_uid": series_instance_uid,
         "volume": number,
         "eligible": False,
         "reason": reason,
+        "gate": _gate(Verdict.HOLD, Verdict.HOLD, ()) if gate is None else gate,
         "slices": slices,
         "axis": asdict(AxisFinding(value=axis, confidence=0.0, from_header=axis)),
         "body_part": _body_part(BodyPartFinding(value=UNDETERMINED, confidence=0.0, regions=())),
@@ -149,10 +155,17 @@ def _cells(report: Report) -> tuple[str, ...]:
 
 
 def _remarks(report: Report) -> list[str]:
-    """What to know before trusting the line: warnings, what the header says otherwise, variants of levels."""
+    """What to know before trusting the line: repairs and notes by name, warnings, what the header says
+    otherwise, variants of levels. The JSON has repairs and notes in full."""
+    checks, warnings = report["gate"]["checks"], report["warnings"][1:]
+    mended = {check["detail"] for check in checks if check["outcome"] is Outcome.REPAIRED}
+    named = [
+        f"{c['check']} {c['outcome']}" for c in checks if c["detail"] in mended or c["detail"] not in warnings
+    ]
+    others = [warning for warning in warnings if warning not in mended]
     said = [f"{d['attribute']} is {d['header']}" for d in report["header_disagreements"]]
     levels = [f"{name}: {w}" for name, level in report["levels"].items() for w in level["warnings"]]
-    return [*report["warnings"][1:], *said, *levels]
+    return [*named, *others, *said, *levels]
 
 
 def _short(uid: str) -> str:
@@ -168,6 +181,10 @@ def _body_part(found: BodyPartFinding) -> Report:
     """With the class that is decided on, "undetermined" where none of the 16 is likely enough."""
     guess = decided(found.classes)
     return asdict(found) | {"class": UNDETERMINED if guess is None else guess.name}
+
+
+def _gate(verdict: Verdict, series: Verdict, checks: Sequence[CheckResult]) -> Report:
+    return {"verdict": verdict, "series_verdict": series, "checks": [asdict(check) for check in checks]}
 
 
 def _level(level: LevelFinding) -> Report:

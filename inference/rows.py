@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inference import report
 from inference.bodypart import UNDETERMINED
 from inference.findings import Findings
+from inference.lineage import Candidate, Descent
 from inference.report import Seconds
-from inference.results.identity import volume_digest
 from inference.series import ReadVolume, RefusedVolume
 from inference.series_class import decided
+from storage.geometry.gate import SeriesVerdict
 from storage.records import FindingRow, Series, VolumeRow
+from storage.revisions import Former
 
 
-def refused_row(volume: RefusedVolume, read_s: float, series: Series) -> VolumeRow:
+def carried_row(former: Former, part: Candidate, series: Series, judged: SeriesVerdict) -> VolumeRow:
+    """The row of a volume that did not change: what was said of it holds, under the number it has now."""
+    row = former.volume
+    gate = row.report.get("gate")
+    changed: dict[str, object] = {"volume": part.number}
+    if isinstance(gate, dict) and len(judged.parts) > 1:
+        changed["gate"] = gate | {"series_verdict": judged.verdict.value}
+    return replace(
+        row,
+        revision=series.revision,
+        number=part.number,
+        carried_from=row.revision if row.carried_from is None else row.carried_from,
+        lineage=former.lineage,
+        report=row.report | changed,
+    )
+
+
+def refused_row(volume: RefusedVolume, part: Candidate, read_s: float, series: Series) -> VolumeRow:
     """The row of a volume that is not analysed, with its reason."""
     return VolumeRow(
         series_instance_uid=series.series_instance_uid,
@@ -22,11 +43,12 @@ def refused_row(volume: RefusedVolume, read_s: float, series: Series) -> VolumeR
         reason=volume.reason,
         slices=volume.slices,
         digest=None,
+        frames=part.frames,
         report=report.plain(report.refused(volume, Seconds(read=read_s, infer=0.0))),
     )
 
 
-def volume_row(series: Series, read: ReadVolume, written: report.Report) -> VolumeRow:
+def volume_row(series: Series, read: ReadVolume, descent: Descent, written: report.Report) -> VolumeRow:
     """The row of an analysed volume, with its report."""
     return VolumeRow(
         series_instance_uid=series.series_instance_uid,
@@ -35,7 +57,9 @@ def volume_row(series: Series, read: ReadVolume, written: report.Report) -> Volu
         eligible=True,
         reason=None,
         slices=len(read.volume.geometry.slices),
-        digest=volume_digest(read.volume),
+        digest=descent.part.digest,
+        lineage=descent.lineage,
+        frames=descent.part.frames,
         report=report.plain(written),
     )
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from pydicom import dcmread
 
 from inference.findings import Axis
 from inference.pixels import PixelSource, read_voxels
 from inference.plane import axis_in_header
-from inference.volume import Geometry, Volume
+from inference.quality import mended, with_checks
+from inference.volume import Volume
 from storage.errors import Refused, Unreadable
 from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_slices
-from storage.geometry.split import Part, split
-from storage.geometry.stack import stack
+from storage.geometry.gate import Check, Outcome, PartVerdict, SeriesVerdict, Verdict, judge
+from storage.geometry.verdicts import held
 from storage.header import Header
-
-TILT_NOTED_DEG: Final = 1.0
-"""A smaller angle between stacking direction and normal is the rounding of headers, not a gantry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,9 @@ class ReadVolume:
 
     volume: Volume
     header: Header  # of its first slice's instance
-    warnings: tuple[str, ...]  # what a reader should know: a gantry tilt
+    warnings: tuple[str, ...]  # what a reader should know: what was repaired, as a gantry tilt
+    part: PartVerdict  # of the gate: what was checked, noted and repaired
+    verdict: Verdict  # of the gate on the whole series
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,8 @@ class RefusedVolume:
     reason: str  # names slices and millimetres
     axis: Axis  # what Image Orientation (Patient) says, where the slices agree
     header: Header  # of the first instance
+    part: PartVerdict  # of the gate, HOLD: what was checked
+    verdict: Verdict  # of the gate on the whole series
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ class SeriesHeaders:
     headers: dict[str, Header]  # by SOP Instance UID
     sources: dict[str, PixelSource]  # by SOP Instance UID
     placed: tuple[PlacedSlice, ...]  # one per frame
+    judged: SeriesVerdict  # what the gate says of them
 
 
 def volumes_of(paths: Sequence[Path]) -> Iterator[ReadVolume | RefusedVolume]:
@@ -64,7 +66,7 @@ def volumes_of(paths: Sequence[Path]) -> Iterator[ReadVolume | RefusedVolume]:
         NeedsDecoder: no decoder for a transfer syntax; the series can be tried again when there is one.
     """
     series = read_headers(paths)
-    for part in split(series.placed):
+    for part in series.judged.parts:
         yield read_part(part, series)
 
 
@@ -80,7 +82,7 @@ def read_headers(paths: Sequence[Path]) -> SeriesHeaders:
         headers[header.sop_instance_uid] = header
         sources[header.sop_instance_uid] = source
         placed += slices
-    return SeriesHeaders(headers=headers, sources=sources, placed=tuple(placed))
+    return SeriesHeaders(headers=headers, sources=sources, placed=tuple(placed), judged=judge(placed))
 
 
 def _read_header(path: Path, *, which: str) -> tuple[Header, PixelSource, tuple[PlacedSlice, ...]]:
@@ -92,31 +94,40 @@ def _read_header(path: Path, *, which: str) -> tuple[Header, PixelSource, tuple[
         raise Unreadable(f"{which} cannot be parsed as DICOM: {type(error).__name__}") from error
 
 
-def read_part(part: Part, series: SeriesHeaders) -> ReadVolume | RefusedVolume:
+def read_part(part: PartVerdict, series: SeriesHeaders) -> ReadVolume | RefusedVolume:
     """One part of a series: its voxels, or why not. Raises NeedsDecoder."""
-    if part.reason:
+    geometry = part.geometry
+    if geometry is None:
         return refusal(part, series, part.reason)
     try:
-        geometry = stack(part.slices)
         voxels = read_voxels(geometry, series.sources)
     except Refused as refused:
         return refusal(part, series, str(refused))
     header = series.headers[geometry.slices[0].sop_instance_uid]
-    return ReadVolume(
-        volume=Volume(
+    volume, checks = mended(
+        Volume(
             series_instance_uid=header.series_instance_uid,
             number=part.number,
             geometry=geometry,
             voxels=voxels,
-        ),
+        )
+    )
+    part = with_checks(part, checks)
+    if part.verdict is Verdict.HOLD:
+        return refusal(part, series, part.reason)
+    return ReadVolume(
+        volume=volume,
         header=header,
-        warnings=_warnings(geometry),
+        warnings=tuple(c.detail for c in part.checks if c.outcome is Outcome.REPAIRED),
+        part=part,
+        verdict=_together(part, series.judged),
     )
 
 
-def refusal(part: Part, series: SeriesHeaders, reason: str) -> RefusedVolume:
-    """The record of a part that is not analysed."""
+def refusal(part: PartVerdict, series: SeriesHeaders, reason: str) -> RefusedVolume:
+    """The record of a part that is not analysed: by the gate, or for a reason that came up later."""
     header = series.headers[part.slices[0].sop_instance_uid]
+    held_part = part if part.verdict is Verdict.HOLD else _held(part, reason)
     axes = {axis_in_header(s.orientation) for s in part.slices}
     return RefusedVolume(
         series_instance_uid=header.series_instance_uid,
@@ -126,10 +137,16 @@ def refusal(part: Part, series: SeriesHeaders, reason: str) -> RefusedVolume:
         reason=reason,
         axis=axes.pop() if len(axes) == 1 else Axis.UNDETERMINED,
         header=header,
+        part=held_part,
+        verdict=_together(held_part, series.judged),
     )
 
 
-def _warnings(geometry: Geometry) -> tuple[str, ...]:
-    if geometry.tilt_deg < TILT_NOTED_DEG:
-        return ()
-    return (f"gantry tilt: slices advance {geometry.tilt_deg:.1f} degrees off their normal",)
+def _together(part: PartVerdict, judged: SeriesVerdict) -> Verdict:
+    """Of the series: that of its one part, whose pixels may say more than its headers did."""
+    return part.verdict if len(judged.parts) == 1 else judged.verdict
+
+
+def _held(part: PartVerdict, reason: str) -> PartVerdict:
+    checks = (held(Check.PIXELS, reason), *part.checks)
+    return replace(part, verdict=Verdict.HOLD, checks=checks, geometry=None, reason=reason)

@@ -16,6 +16,7 @@ from inference.axial import resampled
 from inference.axis import from_geometry
 from inference.findings import Axis
 from inference.preprocess import HU_RANGE, PIXEL_MM, axis_operator, prepared_slices
+from inference.resample import on_grid
 from inference.volume import Geometry, Volume
 
 SIZE: Final = 48
@@ -71,6 +72,7 @@ def series_views(voxels: NDArray[np.int16], geometry: Geometry) -> NDArray[np.fl
     Returns:
         (VIEWS, SIZE, SIZE), HU at VIEW_MM: VIEW_SLICES slices, then the projections along rows and columns.
     """
+    voxels = on_grid(voxels, geometry)
     row_mm, column_mm = geometry.pixel_spacing_mm
     rows = axis_operator(geometry.rows, row_mm, size=FINE_SIZE)
     columns = axis_operator(geometry.columns, column_mm, size=FINE_SIZE)

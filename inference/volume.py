@@ -18,5 +18,6 @@ class Volume:
 
     series_instance_uid: str
     number: int  # from 1, within the series
+    lineage: int | None = None  # the number it was first seen under; None: this one
     geometry: Geometry
     voxels: NDArray[np.int16]  # (k, j, i): slice, row, column; HU

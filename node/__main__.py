@@ -13,7 +13,7 @@ from inference.evaluation.measure import Analyse
 from inference.models.product import WeightsFiles
 from inference.simulation.commands import simulate
 from inference.training import commands as training_commands
-from node import commands_bench, commands_demo, commands_node, commands_scu
+from node import bench_completion, commands_bench, commands_demo, commands_node, commands_replay, commands_scu
 from storage.errors import CtnodeError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 for module in (
     commands_node,
     commands_scu,
+    commands_replay,
     inference_commands,
     training_commands,
     commands_bench,
@@ -45,6 +46,7 @@ def _held_out(device: str, files: WeightsFiles) -> Analyse:
 
 app.registered_commands.extend(evaluate_app(_held_out).registered_commands)
 commands_bench.bench_app.command("models")(inference_commands.bench_models)
+commands_bench.bench_app.command("completion")(bench_completion.completion)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`ctnode bench receive`: our receiver beside DCMTK's, Orthanc's and pynetdicom's, in alternating rounds.
+"""`ctnode bench`: our receiver beside others, the gate beside the reading of headers, in alternating rounds.
 
 Absolute rates of a shared machine are noise; the ratio of two rates of one round is what counts.
 """
@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Final
@@ -22,6 +23,7 @@ from pydicom.errors import InvalidDicomError
 from rich.console import Console
 from rich.table import Table
 
+from node.bench_gate import GateFigures, measure
 from node.bench_receivers import AE_TITLE, ENVIRONMENT, Receiver, dcmtk, installed, running
 
 app: Final = typer.Typer()
@@ -29,6 +31,15 @@ bench_app: Final = typer.Typer(no_args_is_help=True)
 app.add_typer(bench_app, name="bench", help="Measurements that anybody can repeat.")
 console: Final = Console()
 SEND_S: Final = 600
+
+GATE_REACH_MM: Final = 600.0
+"""Of the simulated series that the gate judges: somewhat less than the trunk."""
+
+GATE_SPACING_MM: Final = 5.0
+"""Of its slices at most."""
+
+GATE_MATRIX: Final = "64"
+"""Its columns: no pixel is read, so small ones do."""
 
 
 @bench_app.command()
@@ -56,10 +67,27 @@ def receive(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _series(folder: Path, *, seed: int, slices: int) -> list[Path]:
-    """A simulated series of 512 x 512 slices, about 530 kB each."""
+@bench_app.command()
+def gate(
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 9,
+    slices: Annotated[int, typer.Option(min=3, max=1200, help="Instances of the series.")] = 1000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Time of the verdict on a series from its rows alone, beside reading its headers with pydicom."""
+    with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
+        spacing_mm = f"{min(GATE_REACH_MM / slices, GATE_SPACING_MM):.3f}"
+        options = ("--spacing-mm", spacing_mm, "--matrix", GATE_MATRIX)
+        paths = _series(Path(name) / "ct", seed=1, slices=slices, options=options)
+        figures = measure(paths, Path(name), rounds=rounds)
+    console.print(_gate_table(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(asdict(figures), indent=1) + "\n")
+
+
+def _series(folder: Path, *, seed: int, slices: int, options: Sequence[str] = ()) -> list[Path]:
+    """A simulated series; without options of 512 x 512 slices, about 530 kB each."""
     command = [sys.executable, "-m", "node", "simulate", str(folder), "--seed", str(seed)]
-    subprocess.run([*command, "--region", "trunk"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, "--region", "trunk", *options], check=True, stdout=subprocess.DEVNULL)
     return sorted(folder.glob("*.dcm"))[:slices]
 
 
@@ -127,4 +155,14 @@ def _table(figures: dict[str, object]) -> Table:
     for name, rate in rates.items():
         low, high = ranges.get(name, (1.0, 1.0))
         table.add_row(name, f"{rate:.0f}", f"{ratios.get(name, 1.0):.2f}", f"{low:.2f}-{high:.2f}")
+    return table
+
+
+def _gate_table(figures: GateFigures) -> Table:
+    table = Table("slices", "verdict", "gate, ms", "headers, ms", "gate over headers", "range")
+    low, high = figures.ratio_range
+    times = (f"{1000 * figures.gate_s:.1f}", f"{1000 * figures.headers_s:.1f}")
+    table.add_row(
+        str(figures.slices), figures.verdict, *times, f"{figures.ratio:.3f}", f"{low:.3f}-{high:.3f}"
+    )
     return table

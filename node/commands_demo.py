@@ -34,7 +34,7 @@ node: {{ae_title: CTNODE, host: 127.0.0.1, port: {node_port}, console_port: {con
 peers:
   - {{name: scanner, ae_title: SCANNER, may_send: true, hosts: [127.0.0.1]}}
   - {{name: pacs, ae_title: SMALLPACS, gets_results: true, hosts: [127.0.0.1], port: {pacs_port}}}
-assembly: {{quiet_s: 2}}
+assembly: {{quiet_s: 2, long_quiet_s: 4}}
 storage: {{root: ./data, reserve_mb: 200}}
 """
 

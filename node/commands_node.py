@@ -12,7 +12,7 @@ import typer
 from pydicom.errors import InvalidDicomError
 from rich.console import Console
 
-from node import processes, revival, standing, tables
+from node import processes, queue, revival, standing, tables
 from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
@@ -24,7 +24,7 @@ from storage.workflows import Jobs
 
 app: Final = typer.Typer(no_args_is_help=True)
 queue_app: Final = typer.Typer(no_args_is_help=True)
-app.add_typer(queue_app, name="queue", help="Results that wait, and dead letters.")
+app.add_typer(queue_app, name="queue", help="Results that wait, dead letters, held series.")
 console: Final = Console(markup=False, highlight=False)  # what others wrote is no markup
 
 
@@ -53,13 +53,13 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """What was received, what waits for what, and whether results arrived."""
-    ledger = _ledger(load_or_exit(config))
-    with ledger.reading() as connection:
+    loaded = load_or_exit(config)
+    with _ledger(loaded).reading() as connection:
         if not series:
             node = standing.standing(connection)
             _show(standing.standing_json(node) if as_json else tables.standing_table(node, time.time()))
             return
-        one = standing.series_standing(connection, series)
+        one = standing.series_standing(connection, series, loaded.assembly, time.time())
     if one is None:
         console.print(f"series {series} is not known here", style="red")
         raise typer.Exit(1)
@@ -68,10 +68,10 @@ def status(
 
 @queue_app.command("list")
 def queue_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Results that have not arrived yet: waiting, or dead letters that need a person."""
+    """What has not arrived yet: results that wait, and dead letters and held series that need a person."""
     with _ledger(load_or_exit(config)).reading() as connection:
-        rows = deliveries.unsettled(connection)
-    _show([standing.delivery_json(row) for row in rows] if as_json else tables.queue_table(rows, time.time()))
+        found = queue.queue(connection)
+    _show(queue.queue_json(found) if as_json else queue.queue_view(found, time.time()))
 
 
 @queue_app.command("retry")
@@ -99,6 +99,23 @@ def queue_retry(
         if rows
         else f"the series is analysed again as revision {revision}"
     )
+
+
+@queue_app.command("release")
+def queue_release(
+    series: Annotated[str, typer.Argument(help="Series Instance UID; `ctnode queue list` shows it.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let a held series go, with all that its contradiction of identity holds: a person has looked."""
+    ledger = _ledger(load_or_exit(config))
+    jobs = Jobs(ledger)
+    with ledger.writing() as connection:
+        released = revival.release_series(connection, jobs, series, time.time())
+    jobs.close()
+    if released is None:
+        console.print(f"nothing is held under {series!r}", style="red")
+        raise typer.Exit(1)
+    console.print(f"{released[0]} series are analysed, {released[1]} deliveries go on")
 
 
 @app.command()

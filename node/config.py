@@ -7,21 +7,11 @@ what it does. `CTNODE_<SECTION>__<KEY>` in the environment overrides the file.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -29,28 +19,11 @@ from node import addresses, config_errors
 from node.addresses import PeerAddress
 from node.config_environment import overlay
 from node.config_source import Problem, Source, dotted, read
+from node.config_types import AETitle, Days, Device, Host, HostRule, PeerName, Port, Seconds, Section
 from storage.errors import ConfigError
+from storage.pace import Bounds, Quiet
 
-PEER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DEVICE: Final = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 DATABASES: Final = ("sqlite", "postgresql+psycopg")
-
-AETitle = Annotated[str, AfterValidator(addresses.ae_title)]
-Port = Annotated[int, AfterValidator(addresses.port)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def _peer_name(value: str) -> str:
-    if not PEER_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is not a name: 1 to 64 letters, digits, '.', '_' or '-'")
-    return value
-
-
-def _device(value: str) -> str:
-    if not DEVICE.fullmatch(value):
-        raise ValueError(f"{value!r} is none of auto, cpu, cuda and cuda:0, cuda:1, ...")
-    return value
 
 
 def _driver(url: str) -> str | None:
@@ -69,17 +42,11 @@ def _taken_names(names: Sequence[object]) -> dict[int, str]:
     }
 
 
-class Section(BaseModel):
-    """Unknown keys and values of another type are errors; nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
-
-
 class Node(Section):
     """This application entity."""
 
     ae_title: AETitle = "CTNODE"  # our AE title; a caller must call exactly it
-    host: Annotated[str, AfterValidator(addresses.single_host)] = "0.0.0.0"  # address to listen on
+    host: Host = "0.0.0.0"  # address to listen on
     port: Port = 11112  # DICOM port
     console_port: Port = 11180  # port of the web console
     max_associations: Annotated[int, Field(ge=1)] = 64  # open at the same time; more are asked to wait
@@ -96,12 +63,13 @@ class Node(Section):
 class Peer(Section):
     """An application entity we know. Whoever is not listed is refused."""
 
-    name: Annotated[str, AfterValidator(_peer_name)]  # ours, in logs and commands
+    name: PeerName  # ours, in logs and commands
     ae_title: AETitle  # its AE title: calling, when it sends; called, when results go there
     may_send: bool = False  # whether it may open associations with us
     gets_results: bool = False  # whether results are delivered to it
-    hosts: tuple[Annotated[str, AfterValidator(addresses.host_rule)], ...] = ()  # where it calls from
+    hosts: tuple[HostRule, ...] = ()  # where it calls from
     port: Port | None = None  # its DICOM port; the first of `hosts` is called there
+    query_for: tuple[PeerName, ...] = ()  # peers of whose series it knows how many instances they have
 
     @field_validator("hosts")
     @classmethod
@@ -121,6 +89,14 @@ class Peer(Section):
             raise ValueError("is missing, but gets_results is true: results are delivered there")
         return value
 
+    @field_validator("query_for")
+    @classmethod
+    def _an_address_is_needed(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        hosts, port = info.data.get("hosts", ("",)), info.data.get("port", 0)
+        if value and (port is None or not hosts or "/" in hosts[0]):
+            raise ValueError("is given, but not where to ask: hosts, an address or a name first, and port")
+        return value
+
     @property
     def address(self) -> PeerAddress | None:
         """Where this peer is called; None without a port, or when its first host is a network."""
@@ -129,11 +105,28 @@ class Peer(Section):
         return PeerAddress(ae_title=self.ae_title, host=self.hosts[0], port=self.port)
 
 
+LONG_QUIETS: Final = 15
+"""How many times the short quiet the long one is where none is written: who wants one shorter wants both."""
+
+
 class Assembly(Section):
     """When a series counts as complete."""
 
-    quiet_s: Seconds = 8  # silence after the last instance
+    quiet_s: Seconds = 4  # silence after the last instance, where the slices look whole; until it is learned
+    quiet_min_s: Seconds = 2  # what it becomes at least, as the pauses of a caller teach
+    quiet_max_s: Seconds = 15  # and at most
+    long_quiet_s: Seconds | None = None  # silence where nothing else says so; None: LONG_QUIETS times quiet_s
+    long_quiet_min_s: Seconds = 20
+    long_quiet_max_s: Seconds = 300
     cap_s: Seconds = 1800  # a series that never falls silent is taken as it is after this time
+
+    @field_validator("quiet_max_s", "long_quiet_max_s")
+    @classmethod
+    def _max_after_min(cls, value: float, info: ValidationInfo) -> float:
+        least = str(info.field_name).replace("max", "min")
+        if (least_s := info.data.get(least, 0)) > value:
+            raise ValueError(f"{value:g} is less than assembly.{least} ({least_s:g})")
+        return value
 
     @field_validator("cap_s")
     @classmethod
@@ -141,6 +134,20 @@ class Assembly(Section):
         if (quiet_s := info.data.get("quiet_s", 0)) > value:
             raise ValueError(f"{value:g} is less than assembly.quiet_s ({quiet_s:g})")
         return value
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the quiet times are and may become; those written always lie within, and long is not short."""
+        long_s = max(self.quiet_s, self.long_quiet_s or LONG_QUIETS * self.quiet_s)
+        return Bounds(
+            untaught=Quiet(short_s=self.quiet_s, long_s=long_s),
+            least=Quiet(
+                short_s=min(self.quiet_s, self.quiet_min_s), long_s=min(long_s, self.long_quiet_min_s)
+            ),
+            most=Quiet(
+                short_s=max(self.quiet_s, self.quiet_max_s), long_s=max(long_s, self.long_quiet_max_s)
+            ),
+        )
 
 
 class Storage(Section):
@@ -184,7 +191,7 @@ class Storage(Section):
 class Inference(Section):
     """Where models run."""
 
-    device: Annotated[str, AfterValidator(_device)] = "auto"  # auto, cpu, cuda or cuda:N
+    device: Device = "auto"  # auto, cpu, cuda or cuda:N
 
 
 class Delivery(Section):
@@ -202,6 +209,20 @@ class Delivery(Section):
         return value
 
 
+class Query(Section):
+    """How a PACS is asked how many instances a series has (`query_for` of a peer)."""
+
+    quiet_s: Seconds = 2  # silence of a series before it is asked for
+    every_s: Seconds = 4  # between two questions; a count holds when two answers agree
+    timeout_s: Seconds = 5  # for each step of a question
+
+
+class Commitment(Section):
+    """What we answer to requests for storage commitment."""
+
+    wait_s: Seconds = 60  # for instances that are not here yet; then they are reported as missing
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -211,12 +232,24 @@ class Config(Section):
     storage: Storage = Storage()
     inference: Inference = Inference()
     delivery: Delivery = Delivery()
+    query: Query = Query()
+    commitment: Commitment = Commitment()
 
     @field_validator("peers")
     @classmethod
     def _names_differ(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
         if taken := _taken_names([peer.name for peer in value]):
             raise ValueError("; ".join(f"peers[{index}].name: {text}" for index, text in taken.items()))
+        return value
+
+    @field_validator("peers")
+    @classmethod
+    def _the_asked_for_are_known(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
+        known = {peer.name for peer in value if peer.may_send}
+        for index, peer in enumerate(value):
+            for name in peer.query_for:
+                if name not in known:
+                    raise ValueError(f"peers[{index}].query_for: {name!r} is no peer that may send")
         return value
 
     def peer(self, name: str) -> Peer | None:

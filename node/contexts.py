@@ -24,7 +24,11 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ModalityPerformedProcedureStep,
+    StorageCommitmentPushModel,
+    Verification,
+)
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 """DICOM Application Context Name (PS3.7 A.2.1): the only one there is."""
@@ -58,8 +62,17 @@ STORAGE_SOP_CLASSES: Final[tuple[UID, ...]] = tuple(
 """Every storage SOP class of the standard (PS3.4 B.5), of images or not."""
 
 
+WORKFLOW_SOP_CLASSES: Final[tuple[UID, ...]] = (
+    Verification,
+    ModalityPerformedProcedureStep,
+    StorageCommitmentPushModel,
+)
+"""What we provide beside storage (PS3.4 A, F.7 and J.3)."""
+WORKFLOW_TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+
 def accepted_contexts() -> list[PresentationContext]:
-    """What we accept as SCP: Verification, and every storage SOP class in every transfer syntax."""
-    verification = build_context(Verification, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    """What we accept as SCP: the workflow SOP classes; every storage SOP class in every transfer syntax."""
+    workflow = [build_context(uid, list(WORKFLOW_TRANSFER_SYNTAXES)) for uid in WORKFLOW_SOP_CLASSES]
     storage = [build_context(uid, list(STORAGE_TRANSFER_SYNTAXES)) for uid in STORAGE_SOP_CLASSES]
-    return [verification, *storage]
+    return [*workflow, *storage]

@@ -17,12 +17,13 @@ from node.retry import RetryPolicy, next_attempt
 from node.routing import destination, destinations
 from node.scu import Sent, store
 from node.store_status import Disposition
-from storage import deliveries, events, outcomes
+from storage import arrivals, deliveries, events, outcomes, review
 from storage.blobs import Blobs
 from storage.errors import PeerRefused, PeerUnavailable, Refused
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Delivery, Event
+from storage.states import SeriesState
 from storage.workflows import Job, Jobs, Queue
 
 DAY_S: Final = 86_400.0
@@ -55,10 +56,14 @@ class Delivering:
         )
 
     def route(self, series_instance_uid: str, revision: int) -> None:
-        """Every result of a revision is owed to every destination."""
+        """Every result that speaks for a revision is owed to every destination, unless it was overtaken."""
         now = self._clock()
         with self._ledger.writing() as connection:
-            results = outcomes.results_of(connection, series_instance_uid, revision)
+            series = arrivals.find_series(connection, series_instance_uid)
+            if series is None or series.revision != revision or series.state is not SeriesState.ANALYSED:
+                log().info("superseded", series=series_instance_uid, revision=revision)
+                return
+            results = outcomes.results_that_hold(connection, series_instance_uid, revision)
             for peer in destinations(self._config) if results else ():
                 for result in results:
                     deliveries.owe(connection, result.sop_instance_uid, peer.name, now)
@@ -66,9 +71,17 @@ class Delivering:
                 self._jobs.enqueue(connection, job)
 
     def deliver(self, series_instance_uid: str, revision: int, name: str) -> None:
-        """Send what a destination still waits for; what fails waits again, or is dead."""
+        """Send what a destination still waits for of a series; what fails waits again, or is dead.
+
+        The revision is that of the job. What a later one replaced is withdrawn; while the series is not
+        analysed, or contradicts its study, everything waits: what ends that brings a job of its own.
+        """
         with self._ledger.reading() as connection:
-            waiting = deliveries.waiting(connection, series_instance_uid, revision, name)
+            waiting = deliveries.waiting(connection, series_instance_uid, name)
+            reason = review.withheld(connection, series_instance_uid)
+        if reason is not None:
+            self._tell_withheld(waiting, revision, reason)
+            return
         due = self._clock() + DUE_SLACK_S
         owed = [row for row in waiting if (row.next_attempt_at or 0.0) <= due]  # the rest has its own job
         peer = destination(self._config, name)
@@ -76,6 +89,16 @@ class Delivering:
             self._bury(owed, f"{name} is no longer a destination in the configuration")
         elif owed:
             self._postpone(*self._send(owed, peer))
+
+    def _tell_withheld(self, waiting: Sequence[Delivery], revision: int, reason: str) -> None:
+        for row in waiting:
+            log().info(
+                "result withheld",
+                destination=row.destination,
+                instance=row.result.sop_instance_uid,
+                revision=revision,
+                reason=reason,
+            )
 
     def _send(self, owed: Sequence[Delivery], peer: Peer) -> tuple[list[Delivery], str]:
         """Send, and settle each object as soon as its answer is seen. Returns what is left, and why."""

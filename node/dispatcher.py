@@ -11,19 +11,24 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from node.assembly import Complete, Policy, decide
+from node.asking import Asking
+from node.calls import Calls
+from node.commitment_reports import CommitmentReports
+from node.completion import Completing, analysis_key
 from node.config import Config
 from node.delivery import Delivering, delivery_job
-from storage import arrivals, deliveries, events, outcomes, retention
+from storage import deliveries, outcomes, retention, review
 from storage.blobs import Blobs
 from storage.errors import LedgerDown, Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
-from storage.records import Delivery, Event, Progress
-from storage.states import DeliveryState, SeriesState
-from storage.workflows import Executor, Job, Jobs, Queue
+from storage.records import Delivery
+from storage.states import DeliveryState
+from storage.workflows import Executor, Jobs, Queue
 
 ASSEMBLY_S: Final = 0.25
+CALLS_S: Final = 1.0
+"""How often is looked whom to tell of a storage commitment, and which PACS to ask."""
 HEARTBEAT_S: Final = 10.0
 RECONCILE_S: Final = 10.0
 OVERDUE_S: Final = 900.0
@@ -33,11 +38,6 @@ LEDGER_WAIT_S: Final = 5.0
 """How long a job waits for a database that is away."""
 DAY_S: Final = 86_400.0
 STOP_WAIT_S: Final = 20
-
-
-def analysis_key(series_instance_uid: str, revision: int) -> str:
-    """The key of the job that analyses one revision of a series."""
-    return f"analyse/{series_instance_uid}/{revision}"
 
 
 class Dispatcher:
@@ -50,9 +50,8 @@ class Dispatcher:
         self._blobs = blobs
         self._ledger = ledger
         self._clock = clock
-        self._listening_since = clock()
         self._jobs = Jobs(ledger)
-        self._policy = Policy(quiet_s=config.assembly.quiet_s, cap_s=config.assembly.cap_s)
+        self._completing = Completing(config.assembly, ledger, self._jobs, clock=clock)
 
     def run(self, stopping: threading.Event) -> None:
         """Until it is told to stop."""
@@ -64,9 +63,14 @@ class Dispatcher:
                 "deliver": (Queue.DELIVER, patient(delivering.deliver)),
             }
         )
-        log().info("dispatcher runs", seconds=self._policy.quiet_s)
+        calls = Calls()
+        reports = CommitmentReports(self._config, self._ledger, calls, clock=self._clock)
+        asking = Asking(self._config, self._ledger, calls, clock=self._clock)
+        log().info("dispatcher runs", seconds=self._config.assembly.quiet_s)
         paces: list[tuple[float, Callable[[], None]]] = [
             (ASSEMBLY_S, self.assemble),
+            (CALLS_S, reports.report),
+            (CALLS_S, asking.ask),
             (HEARTBEAT_S, lambda: executor.beat(self._clock())),
             (RECONCILE_S, self.reconcile),
             (OVERDUE_S, self.remind),
@@ -78,40 +82,7 @@ class Dispatcher:
 
     def assemble(self) -> None:
         """Complete every series of which a rule says so."""
-        now = self._clock()
-        with self._ledger.reading() as connection:
-            open_series = arrivals.receiving(connection)
-            listens = events.latest(connection, "receiver listens")
-        since = max(self._listening_since, listens.at if listens is not None else 0.0)
-        for progress in open_series:
-            decision = decide(progress, self._policy, listening_since=since, now=now)
-            if isinstance(decision, Complete):
-                self._complete(progress, decision, now)
-
-    def _complete(self, progress: Progress, decision: Complete, now: float) -> None:
-        """The series' new state and its job commit together."""
-        uid = progress.series_instance_uid
-        with self._ledger.writing() as connection:
-            revision = outcomes.complete(
-                connection,
-                uid,
-                last_received_at=progress.last_received_at,
-                evidence=decision.evidence,
-                now=now,
-            )
-            series = arrivals.find_series(connection, uid)
-            if revision is None or series is None:
-                return
-            if series.state is SeriesState.QUEUED:
-                self._jobs.enqueue(connection, analysis(uid, revision))
-        log().info(
-            "series complete",
-            series=uid,
-            revision=revision,
-            instances=series.instances,
-            evidence=decision.evidence,
-            reason=series.reason,
-        )
+        self._completing.assemble()
 
     def reconcile(self) -> None:
         """A series whose analysis ended without an outcome says so; lost processes are relieved."""
@@ -123,11 +94,8 @@ class Dispatcher:
             uid, revision = keys[key]
             with self._ledger.writing() as connection:
                 reason = f"the analysis ended: {how}"
-                if not outcomes.set_state(
-                    connection, uid, revision=revision, state=SeriesState.FAILED, reason=reason
-                ):
+                if not outcomes.fail(connection, uid, revision=revision, reason=reason, now=now):
                     continue
-                events.tell(connection, Event(at=now, kind="analysis failed", subject=uid, detail=reason))
             log().error("analysis failed", series=uid, revision=revision, reason=how)
         for key in self._jobs.take_over(now):
             log().warning("job taken over", reason=key)
@@ -137,7 +105,13 @@ class Dispatcher:
         now = self._clock()
         with self._ledger.writing() as connection:
             late = [row for row in deliveries.unsettled(connection) if _is_overdue(row, now)]
-            owed = {(row.result.series_instance_uid, row.result.revision, row.destination) for row in late}
+            series = {row.result.series_instance_uid for row in late}
+            free = {uid for uid in series if review.withheld(connection, uid) is None}
+            owed = {
+                (row.result.series_instance_uid, row.result.revision, row.destination)
+                for row in late
+                if row.result.series_instance_uid in free
+            }
             for series_instance_uid, revision, destination in sorted(owed):
                 suffix = f"overdue/{int(now // OVERDUE_S)}"
                 job = delivery_job(series_instance_uid, revision, destination, key_suffix=suffix)
@@ -157,16 +131,6 @@ class Dispatcher:
         self._jobs.forget_before(before)
         if count:
             log().info("series aged out", count=count)
-
-
-def analysis(series_instance_uid: str, revision: int) -> Job:
-    """The job that analyses one revision of a series."""
-    return Job(
-        queue=Queue.INFER,
-        name="analyse",
-        key=analysis_key(series_instance_uid, revision),
-        arguments=(series_instance_uid, revision),
-    )
 
 
 def patient(job: Callable[..., None]) -> Callable[..., None]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from storage.blobs import is_uid
 from storage.errors import InvalidIdentity, Unreadable
+from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, has_groups, placed_slices
 from storage.header import CT_SOP_CLASSES, Header
+from storage.patient import patient_digests
 
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
@@ -27,6 +31,7 @@ HEAD_BYTES: Final = 8
 _PARSE_ERRORS: Final = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     LookupError,
     NotImplementedError,
@@ -57,8 +62,18 @@ class _Whole(BytesIO):
         return got
 
 
-def parse_header(data_set: bytes, transfer_syntax_uid: str) -> tuple[Header, bool]:
-    """Read a data set as received (no file meta) up to its pixels; says whether it has pixels.
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a data set says, without its pixels and without the patient."""
+
+    header: Header
+    has_pixels: bool
+    slices: tuple[PlacedSlice, ...] | None  # of an image with functional groups; None: the header places it
+    patient: dict[str, str]  # keyword -> keyed digest of the value; absent where it is empty
+
+
+def parse(data_set: bytes, transfer_syntax_uid: str, patient_key: bytes) -> Contents:
+    """Read a data set as received (no file meta) up to its pixels.
 
     The pixels must be whole; what follows them is not looked at.
 
@@ -71,9 +86,30 @@ def parse_header(data_set: bytes, transfer_syntax_uid: str) -> tuple[Header, boo
         if syntax == DeflatedExplicitVRLittleEndian:
             data_set = zlib.decompress(data_set, -zlib.MAX_WBITS)
         ds, has_pixels = _read(data_set, syntax)
-        return Header.of(ds), has_pixels
+        return Contents(
+            header=Header.of(ds),
+            has_pixels=has_pixels,
+            slices=_slices(ds),
+            patient=patient_digests(ds, patient_key),
+        )
     except _PARSE_ERRORS as error:
         raise Unreadable(f"data set cannot be parsed: {type(error).__name__}") from error
+
+
+def read(data_set: bytes, transfer_syntax_uid: str) -> Dataset:
+    """The attributes of a data set of a command, which has no pixels. Raises Unreadable."""
+    try:
+        return _read(data_set, UID(transfer_syntax_uid))[0]
+    except _PARSE_ERRORS as error:
+        raise Unreadable(f"data set cannot be parsed: {type(error).__name__}") from error
+
+
+def _slices(ds: Dataset) -> tuple[PlacedSlice, ...] | None:
+    """Broken functional groups are no reason not to store: the gate says that the frames have no place."""
+    try:
+        return placed_slices(ds) if has_groups(ds) else None
+    except PARSE_ERRORS:
+        return None
 
 
 def _read(data_set: bytes, syntax: UID) -> tuple[Dataset, bool]:

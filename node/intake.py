@@ -11,13 +11,14 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from node.identity import check_identity, ineligible, parse_header
+from node.identity import Contents, check_identity, ineligible, parse
 from node.part10 import file_head
 from node.turns import Turns
-from storage import arrivals, events
+from storage import arrivals, events, review
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.errors import Duplicate, Misfiled, OutOfSpace, Refused
 from storage.header import Header
+from storage.installation import patient_key
 from storage.ledger import Ledger
 from storage.records import Event, Instance
 
@@ -56,6 +57,7 @@ class Intake:
         self._ledger = ledger
         self._reserve_bytes = reserve_bytes
         self._clock = clock
+        self._patient_key = patient_key(blobs.root)
         self._free_read_at, self._free_bytes = float("-inf"), 0
         self._turns = Turns()
 
@@ -76,23 +78,24 @@ class Intake:
             OutOfSpace, LedgerDown, Unavailable: ours; the sender may try again.
         """
         self.check_space()
-        header, has_pixels = parse_header(received.data_set, received.transfer_syntax_uid)
+        contents = parse(received.data_set, received.transfer_syntax_uid, self._patient_key)
+        header = contents.header
         check_identity(
             header, sop_class_uid=received.sop_class_uid, sop_instance_uid=received.sop_instance_uid
         )
         digest = hashlib.sha256(received.data_set).hexdigest()
         with self._turns.of(header.sop_instance_uid):
             try:
-                return self._store(received, header, digest, ineligible(header, has_pixels))
+                return self._store(received, contents, digest)
             except Refused as error:
-                self._keep_aside(received, header, digest, error)
+                self._keep_aside(received, contents, digest, error)
                 raise
 
-    def _store(self, received: Received, header: Header, digest: str, ineligible: str | None) -> Taken:
+    def _store(self, received: Received, contents: Contents, digest: str) -> Taken:
         with self._ledger.reading() as connection:
-            if _is_stored(connection, header, digest):
+            if _is_stored(connection, contents.header, digest):
                 return Taken.IDENTICAL
-        instance = self._put(received, header, digest, Shelf.INSTANCES, ineligible)
+        instance = self._put(received, contents, digest, Shelf.INSTANCES)
         return Taken.NEW if self._add(instance) else Taken.IDENTICAL
 
     def _add(self, instance: Instance) -> bool:
@@ -113,19 +116,18 @@ class Intake:
             raise
         return added
 
-    def _keep_aside(self, received: Received, header: Header, digest: str, error: Refused) -> None:
-        instance = self._put(received, header, digest, Shelf.ASIDE, None)
-        about = Event(
-            at=instance.received_at, kind="kept aside", subject=header.sop_instance_uid, detail=str(error)
-        )
+    def _keep_aside(self, received: Received, contents: Contents, digest: str, error: Refused) -> None:
+        instance = self._put(received, contents, digest, Shelf.ASIDE)
+        subject = contents.header.sop_instance_uid
+        about = Event(at=instance.received_at, kind="kept aside", subject=subject, detail=str(error))
         with self._ledger.writing() as connection:
             if arrivals.keep_aside(connection, instance, str(error)):
                 events.tell(connection, about)
+                if isinstance(error, Misfiled):
+                    review.tell_misfiled(connection, instance, str(error))
 
-    def _put(
-        self, received: Received, header: Header, digest: str, shelf: Shelf, ineligible: str | None
-    ) -> Instance:
-        now = self._clock()
+    def _put(self, received: Received, contents: Contents, digest: str, shelf: Shelf) -> Instance:
+        now, header = self._clock(), contents.header
         name = BlobName(
             shelf=shelf,
             arrived_at=now,
@@ -142,7 +144,9 @@ class Intake:
             path=self._blobs.put(name, [head, received.data_set]),
             received_at=now,
             association_id=received.association_id,
-            ineligible=ineligible,
+            ineligible=ineligible(header, contents.has_pixels),
+            slices=contents.slices,
+            patient=contents.patient,
         )
 
 

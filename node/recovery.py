@@ -18,12 +18,13 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from sqlalchemy import Connection, func, select
 
-from node.identity import check_identity, ineligible, parse_header
+from node.identity import check_identity, ineligible, parse
 from node.intake import conflict
 from node.part10 import data_set_offset
 from storage import arrivals, events, schema
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.errors import Refused, Unreadable
+from storage.installation import patient_key
 from storage.ledger import Ledger
 from storage.records import Event, Instance
 
@@ -48,7 +49,7 @@ def recover(blobs: Blobs, ledger: Ledger, now: float) -> Recovered:
 
     No file stops the start. Raises LedgerDown, for without the ledger nothing can be acknowledged.
     """
-    unfinished = blobs.clear_incoming()
+    unfinished, key = blobs.clear_incoming(), patient_key(blobs.root)
     with ledger.writing() as connection:
         lost = arrivals.close_lost_associations(connection, now)
         from_day = _last_day(connection, now)
@@ -58,7 +59,7 @@ def recover(blobs: Blobs, ledger: Ledger, now: float) -> Recovered:
         if path in known:
             continue
         try:
-            indexed += _index(blobs, ledger, path, now)
+            indexed += _index(blobs, ledger, path, now, key)
         except Refused as error:
             damaged += 1
             _tell(ledger, path, error, now)
@@ -86,8 +87,8 @@ def _tell(ledger: Ledger, path: str, error: Refused, now: float) -> None:
             events.tell(connection, about)
 
 
-def _index(blobs: Blobs, ledger: Ledger, path: str, now: float) -> bool:
-    instance = _read(blobs, path, now)
+def _index(blobs: Blobs, ledger: Ledger, path: str, now: float, key: bytes) -> bool:
+    instance = _read(blobs, path, now, key)
     header = instance.header
     with ledger.writing() as connection:
         stored = arrivals.find_instance(connection, header.sop_instance_uid)
@@ -98,28 +99,30 @@ def _index(blobs: Blobs, ledger: Ledger, path: str, now: float) -> bool:
         return arrivals.add_instance(connection, instance)
 
 
-def _read(blobs: Blobs, path: str, now: float) -> Instance:
+def _read(blobs: Blobs, path: str, now: float, key: bytes) -> Instance:
     file = blobs.absolute(path)
     try:
         content, meta = file.read_bytes(), _meta(file)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     data_set = content[data_set_offset(content) :]
-    header, has_pixels = parse_header(data_set, str(meta.TransferSyntaxUID))
+    contents = parse(data_set, str(meta.TransferSyntaxUID), key)
     check_identity(
-        header,
+        contents.header,
         sop_class_uid=str(meta.MediaStorageSOPClassUID),
         sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
     )
     instance = Instance(
-        header=header,
+        header=contents.header,
         transfer_syntax_uid=str(meta.TransferSyntaxUID),
         digest=hashlib.sha256(data_set).hexdigest(),
         size_bytes=len(content),
         path=path,
         received_at=now,
         association_id=None,
-        ineligible=ineligible(header, has_pixels),
+        ineligible=ineligible(contents.header, contents.has_pixels),
+        slices=contents.slices,
+        patient=contents.patient,
     )
     _check_name(instance)
     return instance

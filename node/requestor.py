@@ -22,13 +22,12 @@ from typing import Any, Final
 
 from pydicom.uid import UID
 from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
-from pynetdicom.pdu_primitives import A_ASSOCIATE
-from pynetdicom.presentation import build_context
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_EVENT_REPORT
+from pynetdicom.presentation import build_context, build_role
 
 from node.addresses import PeerAddress
 from node.association_failure import Cause, Failure
-from node.status import Rejection
+from node.no_association import Syntax, failure_of, refusals
 from node.transport import RequestingEntity, Timeouts
 
 VERIFICATION: Final = UID("1.2.840.10008.1.1")
@@ -37,8 +36,12 @@ MEDIUM_PRIORITY: Final = 0  # (0000,0700), PS3.7 9.3.1.1
 CLOSING_S: Final = 5.0
 """How long pynetdicom's threads may take to end."""
 
-Syntax = tuple[UID, UID]
-"""SOP class and transfer syntax: what one presentation context of ours proposes."""
+PENDING: Final = frozenset({0xFF00, 0xFF01})
+"""Statuses of a C-FIND response that brings a match (PS3.4 C.4.1.1.4)."""
+MATCHES_MAX: Final = 50_000
+"""A peer that sends more matches than a series can have is not listened to any longer."""
+
+Request = C_ECHO | C_STORE | C_FIND | N_EVENT_REPORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ class Requested:
         self.accepted: dict[Syntax, int] = {
             (cx.abstract_syntax, cx.transfer_syntax[0]): cx.context_id for cx in association.accepted_contexts
         }
-        self.refused: dict[Syntax, int] = _refusals(association)
+        self.refused: dict[Syntax, int] = refusals(association)
 
     @property
     def own_address(self) -> str:
@@ -92,15 +95,47 @@ class Requested:
         request.DataSet = BytesIO(data_set)
         return self._exchange(request, self.accepted[syntax])
 
-    def _exchange(self, request: C_ECHO | C_STORE, context_id: int) -> Response | None:
+    def report(self, syntax: Syntax, event: N_EVENT_REPORT) -> Response | None:
+        """N-EVENT-REPORT (PS3.7 10.1.1) in a context that was accepted. None when no response came."""
+        return self._exchange(event, self.accepted[syntax])
+
+    def find(self, syntax: Syntax, identifier: bytes) -> tuple[Response, list[bytes]] | None:
+        """C-FIND (PS3.7 9.1.2): the final response and the identifiers of all matches, encoded.
+
+        None when a response did not come, or more matches than `MATCHES_MAX`.
+        """
+        request = C_FIND()
+        request.AffectedSOPClassUID = syntax[0]
+        request.Priority = MEDIUM_PRIORITY
+        request.Identifier = BytesIO(identifier)
+        self._send(request, self.accepted[syntax])
+        matches: list[bytes] = []
+        while (response := self._answer(request)) is not None:
+            if response.Status not in PENDING:
+                return response_of(response), matches
+            matches.append(response.Identifier.getvalue())
+            if len(matches) > MATCHES_MAX:
+                break
+        self.broken = True
+        return None
+
+    def _exchange(self, request: Request, context_id: int) -> Response | None:
+        self._send(request, context_id)
+        response = self._answer(request)
+        return None if response is None else response_of(response)
+
+    def _send(self, request: Request, context_id: int) -> None:
         self._message_id = self._message_id % MESSAGE_ID_MAX + 1
         request.MessageID = self._message_id
         self._association.dimse.send_msg(request, context_id)
+
+    def _answer(self, request: Request) -> Any:
+        """pynetdicom's response primitive; None when none came, or one that answers something else."""
         response: Any = self._association.dimse.get_msg(block=True)[1]
-        if not _answers(response, request):
+        if not answers(response, request):
             self.broken = True
             return None
-        return Response(status=response.Status, comment=str(response.ErrorComment or ""))
+        return response
 
     def close(self) -> None:
         """Release; abort when a response is missing, for it could still come."""
@@ -115,7 +150,13 @@ class Requested:
         self._entity.hang_up()
 
 
-def _answers(response: Any, request: C_ECHO | C_STORE) -> bool:
+def response_of(response: Any) -> Response:
+    """What pynetdicom's response primitive says."""
+    return Response(status=response.Status, comment=str(response.ErrorComment or ""))
+
+
+def answers(response: Any, request: Request) -> bool:
+    """Whether a primitive is the response to a request."""
     return (
         isinstance(response, type(request))
         and response.is_valid_response
@@ -125,7 +166,12 @@ def _answers(response: Any, request: C_ECHO | C_STORE) -> bool:
 
 @contextmanager
 def requested(
-    called: PeerAddress, *, calling_ae: str, syntaxes: Sequence[Syntax], timeouts: Timeouts
+    called: PeerAddress,
+    *,
+    calling_ae: str,
+    syntaxes: Sequence[Syntax],
+    timeouts: Timeouts,
+    scp_of: UID | None = None,
 ) -> Iterator[Requested]:
     """An association with a peer, closed in the end.
 
@@ -134,11 +180,13 @@ def requested(
         calling_ae: what we call ourselves.
         syntaxes: one presentation context is proposed for each, at most 128 (PS3.8 9.3.2.2).
         timeouts: how long each step may take.
+        scp_of: the SOP class of which we are the provider (role selection, PS3.7 D.3.3.4).
 
     Raises:
         NotAssociated: the peer cannot be reached, rejects, or accepts none of the contexts.
     """
-    open_association = _request(called, calling_ae, syntaxes, timeouts)
+    roles = [] if scp_of is None else [build_role(scp_of, scp_role=True)]
+    open_association = _request(called, calling_ae, syntaxes, timeouts, roles)
     try:
         yield open_association
     finally:
@@ -146,7 +194,11 @@ def requested(
 
 
 def _request(
-    called: PeerAddress, calling_ae: str, syntaxes: Sequence[Syntax], timeouts: Timeouts
+    called: PeerAddress,
+    calling_ae: str,
+    syntaxes: Sequence[Syntax],
+    timeouts: Timeouts,
+    roles: Sequence[Any],
 ) -> Requested:
     events: list[str] = []
     entity = RequestingEntity(ae_title=calling_ae, timeouts=timeouts)
@@ -159,7 +211,12 @@ def _request(
     contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in syntaxes]
     try:
         association = entity.associate(
-            called.host, called.port, contexts, ae_title=called.ae_title, evt_handlers=handlers
+            called.host,
+            called.port,
+            contexts,
+            ae_title=called.ae_title,
+            ext_neg=list(roles),
+            evt_handlers=handlers,
         )
     except socket.gaierror as error:
         detail = error.strerror or str(error)
@@ -168,8 +225,8 @@ def _request(
     if not association.is_established:
         association.dul.join(CLOSING_S)  # its last event may still be on the way to `events`
         entity.hang_up()
-        failure = _failure(called, calling_ae, association, entity.connection_error, events)
-        raise NotAssociated(failure, _refusals(association))
+        failure = failure_of(called, calling_ae, association, entity.connection_error, events)
+        raise NotAssociated(failure, refusals(association))
     return Requested(association, entity)
 
 
@@ -188,62 +245,3 @@ def _acknowledge_quickly(event: Any) -> None:
     connection = event.assoc.dul.socket.socket
     if connection is not None and hasattr(socket, "TCP_QUICKACK"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-_CONNECTION_CAUSES: Final[dict[type[OSError], Cause]] = {
-    ConnectionRefusedError: Cause.CONNECTION_REFUSED,
-    TimeoutError: Cause.NO_CONNECTION,
-}
-_EVENT_CAUSES: Final = {
-    "Evt16": Cause.ABORTED,  # A-ABORT PDU
-    "Evt17": Cause.CLOSED,  # transport connection closed
-    "Evt19": Cause.NOT_DICOM,  # unrecognised or invalid PDU
-    "Evt15": Cause.NO_ANSWER,  # our own abort, when the time is up
-}
-"""The first of these events of the state machine (PS3.8 Table 9-10) ended the request."""
-
-
-def _failure(
-    called: PeerAddress,
-    calling_ae: str,
-    association: Any,
-    error: OSError | None,
-    events: Sequence[str],
-) -> Failure:
-    if error is not None:
-        cause = _CONNECTION_CAUSES.get(type(error), Cause.UNREACHABLE)
-        return Failure(cause=cause, called=called, calling_ae=calling_ae, detail=error.strerror or str(error))
-    answer = _answer(association)
-    rejection = None
-    if answer is not None and answer.result:
-        cause = Cause.REJECTED
-        rejection = Rejection(result=answer.result, source=answer.result_source, reason=answer.diagnostic)
-    elif answer is not None:
-        cause = Cause.NO_CONTEXT
-    else:
-        cause = next((_EVENT_CAUSES[event] for event in events if event in _EVENT_CAUSES), Cause.NO_ANSWER)
-    own_address = str(association.requestor.address_info.address)
-    return Failure(
-        cause=cause, called=called, calling_ae=calling_ae, own_address=own_address, rejection=rejection
-    )
-
-
-def _answer(association: Any) -> Any:
-    """The A-ASSOCIATE response, or None.
-
-    pynetdicom looks whether the connection is open before it looks for the response: a peer that rejects
-    at once and hangs up is taken for unreachable, and its rejection is left in the queue.
-    """
-    if association.acceptor.primitive is not None:
-        return association.acceptor.primitive
-    waiting = iter(lambda: association.dul.receive_pdu(wait=False), None)
-    return next((primitive for primitive in waiting if isinstance(primitive, A_ASSOCIATE)), None)
-
-
-def _refusals(association: Any) -> dict[Syntax, int]:
-    """The contexts that the peer did not accept, with its result (PS3.8 9.3.3.2, 1 to 4)."""
-    return {
-        (cx.abstract_syntax, syntax): cx.result
-        for cx in association.rejected_contexts
-        for syntax in cx.transfer_syntax
-    }

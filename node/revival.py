@@ -1,4 +1,4 @@
-"""`ctnode queue retry`: dead letters, waiting deliveries and failed series, tried again now."""
+"""What a person sets going: `ctnode queue retry` and `ctnode queue release`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from node.completion import analysis
 from node.delivery import delivery_job
-from node.dispatcher import analysis
-from storage import deliveries, repeats
+from storage import deliveries, repeats, review
 from storage.records import Delivery
+from storage.states import DeliveryState
 from storage.workflows import Jobs
 
 
@@ -28,3 +29,26 @@ def retry_series(connection: Connection, jobs: Jobs, series_instance_uid: str, n
     if revision is not None:
         jobs.enqueue(connection, analysis(series_instance_uid, revision))
     return revision
+
+
+def release_series(
+    connection: Connection, jobs: Jobs, series_instance_uid: str, now: float
+) -> tuple[int, int] | None:
+    """Let go what a contradiction of identity holds, together with this series.
+
+    Returns how many series are analysed and how many results are sent now; None where nothing is held.
+    """
+    released = review.release(connection, series_instance_uid, now)
+    if released is None:
+        return None
+    for uid, revision in released.queued:
+        jobs.enqueue(connection, analysis(uid, revision))
+    rows = [
+        row
+        for row in deliveries.unsettled(connection)
+        if row.state is DeliveryState.WAITING
+        and row.result.series_instance_uid in released.series
+        and review.withheld(connection, row.result.series_instance_uid) is None
+    ]
+    retry_deliveries(connection, jobs, rows, now)
+    return len(released.queued), len(rows)

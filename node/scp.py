@@ -1,4 +1,4 @@
-"""The Storage and Verification SCP: negotiation, C-ECHO, C-STORE (PS3.4 A and B)."""
+"""The SCP: negotiation, C-ECHO, C-STORE (PS3.4 A and B); `node.normalized` has the DIMSE-N services."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from node.config import Config
 from node.contexts import APPLICATION_CONTEXT, accepted_contexts
 from node.intake import Intake, Received
 from node.names import Names
+from node.normalized import NormalizedScp
 from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.peers import Admission, Admitted, admit
 from node.rejections import Rejections
@@ -45,6 +46,7 @@ class StorageScp:
         self._clock = clock
         self._names = Names(config)
         self._rejections = Rejections(ledger)
+        self._normalized = NormalizedScp(config, ledger, clock=clock)
         self._draining = False
         self._lock = threading.Lock()
         self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier; counted from admission on
@@ -71,6 +73,7 @@ class StorageScp:
             (evt.EVT_CONN_CLOSE, self._on_lost),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
+            *self._normalized.handlers(),
         ]
         self._server = self._ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
 

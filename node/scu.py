@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 
 from node.addresses import PeerAddress
 from node.association_failure import Cause, explain
+from node.no_association import Syntax
 from node.outgoing import Outgoing
-from node.requestor import NotAssociated, Requested, Syntax, requested
+from node.requestor import NotAssociated, Requested, requested
 from node.store_status import Disposition, interpret
 from node.transport import Timeouts
 from storage.errors import PeerRefused, PeerUnavailable, Unreadable

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from storage import arrivals, deliveries, events, outcomes
-from storage.records import Association, Delivery, Event, Series, VolumeRow
+from node.assembly import Wait
+from node.completion import waits_for
+from node.config import Assembly
+from storage import arrivals, deliveries, events, expectations, outcomes
+from storage.records import Association, Delivery, Event, Expectation, Series, VolumeRow
 from storage.states import DeliveryState
 
 RECENT_SERIES = 20
@@ -30,6 +34,8 @@ class SeriesStanding:
     """One series in full."""
 
     series: Series
+    expectations: tuple[Expectation, ...]  # who says how many instances it has
+    waits: Wait | None  # what it waits for while it is being received
     volumes: tuple[VolumeRow, ...]  # of its present revision; none until that is analysed
     deliveries: tuple[Delivery, ...]
     events: tuple[Event, ...]
@@ -45,13 +51,17 @@ def standing(connection: Connection) -> Standing:
     )
 
 
-def series_standing(connection: Connection, series_instance_uid: str) -> SeriesStanding | None:
+def series_standing(
+    connection: Connection, series_instance_uid: str, assembly: Assembly, now: float
+) -> SeriesStanding | None:
     """One series now; None when it is not known."""
     series = arrivals.find_series(connection, series_instance_uid)
     if series is None:
         return None
     return SeriesStanding(
         series=series,
+        expectations=expectations.expected(connection, [series_instance_uid]).get(series_instance_uid, ()),
+        waits=waits_for(connection, assembly, series_instance_uid, now),
         volumes=tuple(outcomes.volumes_of(connection, series_instance_uid, series.revision)),
         deliveries=tuple(deliveries.deliveries_of(connection, series_instance_uid)),
         events=tuple(events.recent(connection, RECENT_EVENTS, subject=series_instance_uid)),
@@ -67,11 +77,22 @@ def series_json(standing: SeriesStanding) -> dict[str, Any]:
         "state": series.state,
         "revision": series.revision,
         "instances": series.instances,
+        "rule": series.rule,
         "evidence": series.evidence,
+        **_waits_json(standing.waits),
+        "expectations": [asdict(each) for each in standing.expectations],
         "reason": series.reason,
-        "volumes": [volume.report for volume in standing.volumes],
+        "released": series.released,
+        "volumes": [volume.report | {"carried_from": volume.carried_from} for volume in standing.volumes],
         "deliveries": [delivery_json(delivery) for delivery in standing.deliveries],
     }
+
+
+def _waits_json(waits: Wait | None) -> dict[str, Any]:
+    """POSIX seconds, None where no time will do, and words; both None where nothing is waited for."""
+    if waits is None:
+        return {"waits_until": None, "waits_for": None}
+    return {"waits_until": waits.until if math.isfinite(waits.until) else None, "waits_for": waits.reason}
 
 
 def delivery_json(delivery: Delivery) -> dict[str, Any]:

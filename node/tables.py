@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
 from node.standing import SeriesStanding, Standing
-from storage.records import Delivery
+from node.volume_lines import gate_line, volume_lines
+from storage.records import Delivery, Expectation, VolumeRow
 from storage.states import DeliveryState, SeriesState
 
 STYLES: Final[dict[str, str]] = {
@@ -19,9 +21,11 @@ STYLES: Final[dict[str, str]] = {
     SeriesState.ANALYSED: "green",
     SeriesState.NOT_ELIGIBLE: "dim",
     SeriesState.FAILED: "bold red",
+    SeriesState.HELD: "bold magenta",
     DeliveryState.WAITING: "yellow",
     DeliveryState.DELIVERED: "green",
     DeliveryState.DEAD: "bold red",
+    DeliveryState.WITHDRAWN: "dim",
 }
 AGES: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
@@ -78,22 +82,45 @@ def _destinations(standing: Standing) -> Table:
 
 
 def series_table(standing: SeriesStanding) -> RenderableType:
-    """One series in full."""
+    """One series in full: why it was judged complete, then each volume with its verdict and reasons."""
     series = standing.series
     head = Table.grid(padding=(0, 2))
     for name, value in (
         ("series", series.series_instance_uid),
         ("study", series.study_instance_uid),
         ("state", f"{series.state}, revision {series.revision}, {series.instances} instances"),
+        *(() if standing.waits is None else (("waits for", standing.waits.reason),)),
+        ("rule", series.rule or "-"),
         ("evidence", series.evidence or "-"),
+        *(("expected", _expected(each)) for each in standing.expectations),
+        ("gate", gate_line(standing.volumes)),
         ("reason", series.reason or "-"),
     ):
         head.add_row(name, Text(value))
-    return Group(head, _volumes(standing), _deliveries(standing.deliveries))
+    return Group(
+        head,
+        _volumes(standing),
+        *(_said(volume) for volume in standing.volumes),
+        _deliveries(standing.deliveries),
+    )
+
+
+def _expected(each: Expectation) -> str:
+    """Who says how many instances the series has, and how that compares with what is stored."""
+    missing = f"{each.missing} missing" if each.missing else "all are stored"
+    unlisted = f", {each.unlisted} stored beyond them" if each.unlisted else ""
+    return f"{each.count} instances, {missing}{unlisted}: {each.source} {each.told_by}"
+
+
+def _said(volume: VolumeRow) -> RenderableType:
+    """Verdict, checks and reasons, one below the other."""
+    heading, *others = volume_lines(volume)
+    return Group(Text(heading), *(Padding(Text(line), (0, 0, 0, 2)) for line in others))
 
 
 def _volumes(standing: SeriesStanding) -> Table:
-    table = Table("volume", "slices", "axis", "body part", "T12 mm", "L3 mm", _whole("reason"), box=None)
+    columns = ("volume", "slices", "axis", _whole("body part"), "contrast", "T12 mm", "L3 mm")
+    table = Table(*columns, box=None, pad_edge=False)
     for volume in standing.volumes:
         report = volume.report
         table.add_row(
@@ -101,9 +128,9 @@ def _volumes(standing: SeriesStanding) -> Table:
             str(volume.slices),
             _value(report, "axis"),
             _value(report, "body_part"),
+            _value(report, "contrast"),
             _level(report, "T12"),
             _level(report, "L3"),
-            Text(volume.reason or ""),
         )
     return table
 

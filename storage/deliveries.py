@@ -15,8 +15,11 @@ from storage.states import DeliveryState
 
 
 def owe(connection: Connection, sop_instance_uid: str, destination: str, now: float) -> bool:
-    """A result is owed to a destination; False when it was owed already."""
-    return insert_new(
+    """A result is owed to a destination; False when it was owed already.
+
+    One that was withdrawn is owed again: a later revision found that it holds.
+    """
+    added = insert_new(
         connection,
         schema.delivery,
         sop_instance_uid=sop_instance_uid,
@@ -26,17 +29,34 @@ def owe(connection: Connection, sop_instance_uid: str, destination: str, now: fl
         created_at=now,
         next_attempt_at=now,
     )
+    return added or _owe_again(connection, sop_instance_uid, destination, now)
 
 
-def waiting(
-    connection: Connection, series_instance_uid: str, revision: int, destination: str
-) -> list[Delivery]:
-    """What a destination still waits for of one revision of a series."""
+def _owe_again(connection: Connection, sop_instance_uid: str, destination: str, now: float) -> bool:
+    table = schema.delivery
+    statement = update(table).where(
+        table.c.sop_instance_uid == sop_instance_uid,
+        table.c.destination == destination,
+        table.c.state == DeliveryState.WITHDRAWN,
+    )
+    return connection.execute(statement.values(**_waiting_from(now), last_error=None)).rowcount == 1
+
+
+def _waiting_from(now: float) -> dict[str, Any]:
+    return {
+        "state": DeliveryState.WAITING,
+        "settled_at": None,
+        "created_at": now,
+        "next_attempt_at": now,
+    }
+
+
+def waiting(connection: Connection, series_instance_uid: str, destination: str) -> list[Delivery]:
+    """What a destination still waits for of a series: what a later revision replaced is withdrawn."""
     result, delivery = schema.result, schema.delivery
     return _select(
         connection,
         result.c.series_instance_uid == series_instance_uid,
-        result.c.revision == revision,
         delivery.c.destination == destination,
         delivery.c.state == DeliveryState.WAITING,
     )
@@ -44,7 +64,7 @@ def waiting(
 
 def unsettled(connection: Connection) -> list[Delivery]:
     """Everything that waits or is dead, oldest first."""
-    return _select(connection, schema.delivery.c.state != DeliveryState.DELIVERED)
+    return _select(connection, schema.delivery.c.state.in_((DeliveryState.WAITING, DeliveryState.DEAD)))
 
 
 def deliveries_of(connection: Connection, series_instance_uid: str) -> list[Delivery]:
@@ -62,14 +82,15 @@ def count_by_state(connection: Connection) -> dict[tuple[str, DeliveryState], in
 
 
 def settle(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """The destination has these."""
+    """The destination has these; one that was withdrawn meanwhile was on its way."""
     values = {
         "state": DeliveryState.DELIVERED,
         "settled_at": now,
         "next_attempt_at": None,
         "last_error": None,
     }
-    _update(connection, ids, (DeliveryState.WAITING,), values, attempts=1)
+    before = (DeliveryState.WAITING, DeliveryState.WITHDRAWN)
+    _update(connection, ids, before, values, attempts=1)
 
 
 def postpone(connection: Connection, ids: Sequence[int], *, until: float, error: str) -> None:
@@ -86,13 +107,8 @@ def give_up(connection: Connection, ids: Sequence[int], *, error: str, now: floa
 
 def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
     """A person wants these tried again: dead letters wait once more, from now."""
-    values = {
-        "state": DeliveryState.WAITING,
-        "settled_at": None,
-        "created_at": now,
-        "next_attempt_at": now,
-    }
-    _update(connection, ids, (DeliveryState.DEAD, DeliveryState.WAITING), values, attempts=0)
+    before = (DeliveryState.DEAD, DeliveryState.WAITING)
+    _update(connection, ids, before, _waiting_from(now), attempts=0)
 
 
 def _update(

@@ -36,6 +36,13 @@ def latest(connection: Connection, kind: str) -> Event | None:
     return None if row is None else Event(at=row.at, kind=row.kind, subject=row.subject, detail=row.detail)
 
 
+def times(connection: Connection, kind: str, begin: float, end: float) -> list[float]:
+    """When events of a kind happened from one time to another, the oldest first."""
+    at = schema.event.c.at
+    statement = select(at).where(schema.event.c.kind == kind, at >= begin, at <= end).order_by(at)
+    return [float(found) for found in connection.execute(statement).scalars()]
+
+
 def forget_before(connection: Connection, at: float) -> int:
     """Remove events older than a time. Returns how many."""
     return connection.execute(delete(schema.event).where(schema.event.c.at < at)).rowcount

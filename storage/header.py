@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, Final, Self
 
 from pydicom.dataset import Dataset
@@ -14,6 +16,12 @@ CT_SOP_CLASSES: Final = {
     "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT Image Storage",
 }
 """The SOP classes whose pixels the models read (PS3.4 B.5)."""
+
+TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d(?:\.\d{1,6})?)")
+"""A TM to the second, as it is and as ACR-NEMA wrote it; a coarser one tells no slices apart (PS3.5 6.2)."""
+
+DATE_DIGITS: Final = 8
+"""Of a DT, before its time."""
 
 LARGEST: Final = 1e9
 """A number of this size or more is taken for garbage; so are NaN and infinity."""
@@ -36,6 +44,7 @@ class Header:
     instance_number: int | None = None  # (0020,0013); never used for order
     acquisition_number: int | None = None  # (0020,0012)
     temporal_position: int | None = None  # (0020,0100)
+    images_in_acquisition: int | None = None  # (0020,1002); often wrong: never believed alone
     frame_of_reference_uid: str | None = None  # (0020,0052)
     position_mm: tuple[float, ...] | None = None  # (0020,0032) IPP: x, y, z in LPS, mm
     orientation: tuple[float, ...] | None = None  # (0020,0037) IOP: row then column cosines
@@ -45,8 +54,15 @@ class Header:
     rows: int | None = None  # (0028,0010)
     columns: int | None = None  # (0028,0011)
     frames: int = 1  # (0028,0008)
+    samples_per_pixel: int | None = None  # (0028,0002); 1 is grey
     rescale_slope: float | None = None  # (0028,1053)
     rescale_intercept: float | None = None  # (0028,1052)
+    rescale_type: str | None = None  # (0028,1054); HU where it says so
+    kvp: float | None = None  # (0018,0060), kV
+    acquisition_time_s: float | None = None  # (0008,0032), else of (0008,002A); since midnight
+    content_time_s: float | None = None  # (0008,0033), since midnight
+    trigger_time_ms: float | None = None  # (0018,1060), since the R peak
+    cardiac_phase_percent: float | None = None  # (0020,9241)
     convolution_kernel: str | None = None  # (0018,1210)
     patient_position: str | None = None  # (0018,5100), HFS and its kin
     body_part_examined: str | None = None  # (0018,0015)
@@ -66,6 +82,7 @@ class Header:
             instance_number=_integer(ds, "InstanceNumber"),
             acquisition_number=_integer(ds, "AcquisitionNumber"),
             temporal_position=_integer(ds, "TemporalPositionIdentifier"),
+            images_in_acquisition=_integer(ds, "ImagesInAcquisition"),
             frame_of_reference_uid=_text(ds, "FrameOfReferenceUID"),
             position_mm=_numbers(ds, "ImagePositionPatient", 3),
             orientation=_numbers(ds, "ImageOrientationPatient", 6),
@@ -75,8 +92,15 @@ class Header:
             rows=_integer(ds, "Rows"),
             columns=_integer(ds, "Columns"),
             frames=_integer(ds, "NumberOfFrames") or 1,
+            samples_per_pixel=_integer(ds, "SamplesPerPixel"),
             rescale_slope=_number(ds, "RescaleSlope"),
             rescale_intercept=_number(ds, "RescaleIntercept"),
+            rescale_type=_text(ds, "RescaleType"),
+            kvp=_number(ds, "KVP"),
+            acquisition_time_s=_time_s(ds, "AcquisitionTime", "AcquisitionDateTime"),
+            content_time_s=_time_s(ds, "ContentTime"),
+            trigger_time_ms=_number(ds, "TriggerTime"),
+            cardiac_phase_percent=_number(ds, "NominalPercentageOfCardiacPhase"),
             convolution_kernel="\\".join(_texts(ds, "ConvolutionKernel")) or None,
             patient_position=_text(ds, "PatientPosition"),
             body_part_examined=_text(ds, "BodyPartExamined"),
@@ -91,10 +115,16 @@ class Header:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """The record that `to_json` wrote; keys of other versions are ignored."""
-        known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: v for k, v in value.items() if k in known}
-        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-        return cls(**(values | lists))
+        known = _known()
+        values: dict[str, Any] = {
+            k: tuple(v) if v.__class__ is list else v for k, v in value.items() if k in known
+        }
+        return cls(**values)
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(f.name for f in fields(Header))
 
 
 def _values(ds: Dataset, keyword: str) -> list[Any]:
@@ -133,3 +163,13 @@ def _number(ds: Dataset, keyword: str) -> float | None:
 def _integer(ds: Dataset, keyword: str) -> int | None:
     number = _number(ds, keyword)
     return None if number is None else int(number)
+
+
+def _time_s(ds: Dataset, time: str, date_time: str = "") -> float | None:
+    """Seconds since midnight, of a TM or else of a DT; a zone moves all slices of a series alike."""
+    text = _text(ds, time) or (_text(ds, date_time) or "" if date_time else "")[DATE_DIGITS:]
+    found = TIME.match(text)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -37,6 +37,7 @@ ALLOWED: Final = frozenset(
         "study",  # Study Instance UID
         "series",  # Series Instance UID
         "instance",  # SOP Instance UID
+        "transaction",  # Transaction UID of a storage commitment
         "sop_class",
         "revision",
         "volume",

@@ -1,28 +1,40 @@
-"""What became of a series: completion, analysis, findings, results."""
+"""What became of a series: completion, analysis, findings, results.
+
+A revision that was overtaken by a late instance leaves nothing behind: no rows, and nothing to deliver.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
-from storage import schema
+from storage import events, review, schema
+from storage.contradictions import Contradiction, contradiction
 from storage.ledger import insert_new
-from storage.records import FindingRow, ResultRow, VolumeRow
-from storage.states import SERIES_NEXT, SeriesState
+from storage.records import Event, FindingRow, ResultRow, VolumeRow
+from storage.states import SERIES_NEXT, DeliveryState, SeriesState
 
 
 def complete(
-    connection: Connection, series_instance_uid: str, *, last_received_at: float, evidence: str, now: float
+    connection: Connection,
+    series_instance_uid: str,
+    *,
+    last_received_at: float,
+    rule: str,
+    evidence: str,
+    now: float,
 ) -> int | None:
     """A series is complete: the next revision begins. Returns its number, or None when a slice slipped in.
 
-    `last_received_at` is what the decision was made on. The state becomes QUEUED, or NOT_ELIGIBLE when no
-    instance of the series is CT image data; the caller enqueues the analysis in the same transaction.
+    `last_received_at` is what the decision was made on. The state becomes QUEUED, NOT_ELIGIBLE when no
+    instance of the series is CT image data, or HELD when its study contradicts itself on whose it is; the
+    caller enqueues the analysis of a QUEUED one in the same transaction.
     """
     table = schema.series
-    reason = _ineligible(connection, series_instance_uid)
+    found = contradiction(connection, series_instance_uid)
+    state, reason = _verdict(connection, series_instance_uid, found)
     updated = connection.execute(
         update(table)
         .where(
@@ -31,15 +43,31 @@ def complete(
             table.c.last_received_at == last_received_at,
         )
         .values(
-            state=SeriesState.QUEUED if reason is None else SeriesState.NOT_ELIGIBLE,
+            state=state,
             revision=table.c.revision + 1,
             completed_at=now,
+            rule=rule,
             evidence=evidence,
             reason=reason,
         )
         .returning(table.c.revision)
     ).first()
-    return None if updated is None else int(updated.revision)
+    if updated is None:
+        return None
+    if found is not None:
+        review.tell(connection, series_instance_uid, found, now)
+    return int(updated.revision)
+
+
+def _verdict(
+    connection: Connection, series_instance_uid: str, found: Contradiction | None
+) -> tuple[SeriesState, str | None]:
+    reason = _ineligible(connection, series_instance_uid)
+    if reason is not None:
+        return SeriesState.NOT_ELIGIBLE, reason
+    if found is not None and not found.released:
+        return SeriesState.HELD, found.detail
+    return SeriesState.QUEUED, None
 
 
 def _ineligible(connection: Connection, series_instance_uid: str) -> str | None:
@@ -81,18 +109,50 @@ def record_analysis(
     series_instance_uid: str,
     revision: int,
     now: float,
-) -> None:
-    """Volumes, findings and results of one revision, in one transaction; repeating it changes nothing."""
-    table = schema.volume
-    this = (table.c.series_instance_uid == series_instance_uid, table.c.revision == revision)
-    old = select(table.c.id).where(*this)
-    connection.execute(delete(schema.finding).where(schema.finding.c.volume_id.in_(old)))
-    connection.execute(delete(table).where(*this))
+) -> bool:
+    """Volumes, findings and results of one revision, in one transaction; says whether they were recorded.
+
+    They are not when the revision was overtaken or recorded before: only a QUEUED series becomes ANALYSED.
+    What of former revisions still waits for a destination, and is not carried over, is withdrawn.
+    """
+    uid = series_instance_uid
+    if not set_state(connection, uid, revision=revision, state=SeriesState.ANALYSED, reason=None):
+        return False
     for volume, findings in volumes:
         _add_volume(connection, volume, findings)
     for result in results:
         insert_new(connection, schema.result, **_plain(result), created_at=now)
-    set_state(connection, series_instance_uid, revision=revision, state=SeriesState.ANALYSED, reason=None)
+    kept = [result.sop_instance_uid for result in results_that_hold(connection, uid, revision)]
+    _withdraw(connection, uid, kept=kept, reason=f"replaced by revision {revision} of its series", now=now)
+    return True
+
+
+def fail(connection: Connection, series_instance_uid: str, *, revision: int, reason: str, now: float) -> bool:
+    """This revision could not be analysed; says whether that was news. Results that wait are withdrawn."""
+    uid = series_instance_uid
+    if not set_state(connection, uid, revision=revision, state=SeriesState.FAILED, reason=reason):
+        return False
+    words = f"its series has a revision {revision}, which could not be analysed"
+    _withdraw(connection, uid, kept=(), reason=words, now=now)
+    events.tell(connection, Event(at=now, kind="analysis failed", subject=uid, detail=reason))
+    return True
+
+
+def _withdraw(
+    connection: Connection, series_instance_uid: str, *, kept: Sequence[str], reason: str, now: float
+) -> None:
+    """No destination gets these any more; one that has them keeps them."""
+    result, delivery = schema.result, schema.delivery
+    of_series = select(result.c.sop_instance_uid).where(result.c.series_instance_uid == series_instance_uid)
+    connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.sop_instance_uid.in_(of_series),
+            delivery.c.sop_instance_uid.not_in(kept),
+            delivery.c.state.in_((DeliveryState.WAITING, DeliveryState.DEAD)),
+        )
+        .values(state=DeliveryState.WITHDRAWN, settled_at=now, next_attempt_at=None, last_error=reason)
+    )
 
 
 def _add_volume(connection: Connection, volume: VolumeRow, findings: Sequence[FindingRow]) -> None:
@@ -114,7 +174,7 @@ def volumes_of(connection: Connection, series_instance_uid: str, revision: int) 
         .where(table.c.series_instance_uid == series_instance_uid, table.c.revision == revision)
         .order_by(table.c.number)
     )
-    return [_volume(row) for row in rows]
+    return [volume_of(row) for row in rows]
 
 
 def results_of(connection: Connection, series_instance_uid: str, revision: int) -> list[ResultRow]:
@@ -124,6 +184,33 @@ def results_of(connection: Connection, series_instance_uid: str, revision: int) 
         select(table)
         .where(table.c.series_instance_uid == series_instance_uid, table.c.revision == revision)
         .order_by(table.c.volume_number, table.c.kind)
+    )
+    return [result_of(row) for row in rows]
+
+
+def results_that_hold(connection: Connection, series_instance_uid: str, revision: int) -> list[ResultRow]:
+    """The result objects that speak for a revision: its own, and those of volumes that it carried over."""
+    result, here, there = schema.result, schema.volume.alias(), schema.volume.alias()
+    carried = (
+        select(result.c.sop_instance_uid)
+        .join(there, there.c.series_instance_uid == result.c.series_instance_uid)
+        .join(here, here.c.series_instance_uid == there.c.series_instance_uid)
+        .where(
+            here.c.series_instance_uid == series_instance_uid,
+            here.c.revision == revision,
+            there.c.revision == here.c.carried_from,
+            there.c.digest == here.c.digest,
+            result.c.revision == there.c.revision,
+            result.c.volume_number == there.c.number,
+        )
+    )
+    rows = connection.execute(
+        select(result)
+        .where(
+            result.c.series_instance_uid == series_instance_uid,
+            or_(result.c.revision == revision, result.c.sop_instance_uid.in_(carried)),
+        )
+        .order_by(result.c.revision, result.c.volume_number, result.c.kind)
     )
     return [result_of(row) for row in rows]
 
@@ -144,5 +231,7 @@ def result_of(row: Row[Any]) -> ResultRow:
     return ResultRow(**{name: getattr(row, name) for name in ResultRow.__dataclass_fields__})
 
 
-def _volume(row: Row[Any]) -> VolumeRow:
-    return VolumeRow(**{name: getattr(row, name) for name in VolumeRow.__dataclass_fields__})
+def volume_of(row: Row[Any]) -> VolumeRow:
+    """The record of a row that has the volume table's columns."""
+    values = {name: getattr(row, name) for name in VolumeRow.__dataclass_fields__}
+    return VolumeRow(**(values | {"frames": tuple(row.frames or ())}))

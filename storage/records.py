@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from storage.geometry.frames import PlacedSlice
 from storage.header import Header
-from storage.states import DeliveryState, Ending, SeriesState, Source
+from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +51,10 @@ class Series:
     first_received_at: float  # of the first instance since the last completion
     last_received_at: float
     completed_at: float | None  # of the last completion
-    rule: str | None = None  # which rule completed it: of node.assembly.Rule
+    rule: str | None = None  # which rule completed it: of node.rules.Rule
     evidence: str | None  # why the series was judged complete, with the numbers
     reason: str | None  # why it is not eligible, held or failed
     released: bool = False  # a person looked at a contradiction in its study, and let it pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What decides whether a series is complete."""
-
-    series_instance_uid: str
-    first_received_at: float  # of the first instance since the last completion
-    last_received_at: float
-    instances: int
-    open_associations: int  # associations that sent to it and are still open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +69,61 @@ class Expectation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What the slices of a series say of its being whole."""
+
+    gap: str | None  # what is open, in words; None where every volume in it is closed
+    acquired_missing: int | None = None  # images that Images in Acquisition (0020,1002) promises and are
+    # not stored; None where not every slice carries it, or more are stored than it says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What decides whether a series is complete."""
+
+    series_instance_uid: str
+    first_received_at: float  # of the first instance since the last completion
+    last_received_at: float
+    instances: int
+    calling_aes: tuple[str, ...] = ()  # who sent to it, sorted
+    open_associations: int  # associations that sent to it and are still open
+    released: int = 0  # associations that sent to it and were released
+    broken_at: float | None = None  # end of the last that was aborted or lost; None where another followed it
+    late_after_s: float | None = None  # the pause before the instance that came after its last completion
+    former_rule: str | None = None  # what completed it last
+    expectations: tuple[Expectation, ...] = ()
+    shape: Shape | None = None  # None until somebody looked at its slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One modality performed procedure step (PS3.4 F.7)."""
+
+    sop_instance_uid: str
+    calling_ae: str  # who created it
+    study_instance_uid: str
+    listed: dict[str, tuple[str, ...]]  # Series Instance UID -> the SOP Instance UIDs made so far
+    state: StepState
+    created_at: float
+    ended_at: float | None = None  # None while it is in progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commitment:
+    """One request for storage commitment (PS3.4 J.3.2)."""
+
+    transaction_uid: str
+    calling_ae: str  # who asked, and is told
+    instances: tuple[tuple[str, str], ...]  # SOP Class UID and SOP Instance UID of each
+    state: CommitmentState
+    requested_at: float
+    attempts: int = 0  # how often the report was tried
+    next_attempt_at: float | None  # None when settled
+    last_error: str | None = None  # why the last attempt failed, in words
+    settled_at: float | None = None  # when it was reported or declared dead
+
+
+@dataclass(frozen=True, kw_only=True)
 class VolumeRow:
     """One volume of a completed series, or the reason why it is none."""
 
@@ -89,8 +133,10 @@ class VolumeRow:
     eligible: bool
     reason: str | None  # the refusal's name and numbers; None when eligible
     slices: int
-    digest: str | None  # SHA-256 of voxels and geometry
+    digest: str | None  # SHA-256 of what it is made of, its frames; None where it is refused
     carried_from: int | None = None  # the revision whose findings hold, where the volume did not change
+    lineage: int | None = None  # the number it was first seen under: its results' series and tracking UIDs
+    frames: tuple[str, ...] = ()  # "SOP Instance UID, frame number" of each slice, sorted; () in old rows
     report: dict[str, object]  # the object that `analyze --json` writes for it
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Connection, update
 
 from storage import schema
 from storage.states import SeriesState
 
-REPEATABLE = (SeriesState.FAILED, SeriesState.ANALYSED)
+REPEATABLE: Final = (SeriesState.FAILED, SeriesState.ANALYSED)
+ASKED: Final = "asked"
+"""The rule of a revision that a person asked for: analysed again even where nothing changed."""
 
 
 def analyse_again(connection: Connection, series_instance_uid: str, now: float) -> int | None:
@@ -23,6 +27,7 @@ def analyse_again(connection: Connection, series_instance_uid: str, now: float) 
             state=SeriesState.QUEUED,
             revision=table.c.revision + 1,
             completed_at=now,
+            rule=ASKED,
             evidence="asked for by an administrator",
             reason=None,
         )

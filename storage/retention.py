@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select
 
-from storage import events, schema
+from storage import commitments, events, expectations, schema, steps
 from storage.blobs import Blobs, Shelf
 from storage.ledger import Ledger
 from storage.states import DeliveryState, SeriesState
@@ -124,6 +124,7 @@ def retire(blobs: Blobs, ledger: Ledger, before: float) -> int:
         connection.execute(delete(aside).where(aside.c.received_at < before))
         used = exists().where(schema.instance.c.association_id == association.c.id)
         connection.execute(delete(association).where(association.c.closed_at < before, ~used))
-        events.forget_before(connection, before)
+        for each in (commitments, events, expectations, steps):
+            each.forget_before(connection, before)
     sweep_files(blobs, ledger, before)
     return gone

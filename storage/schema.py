@@ -138,6 +138,7 @@ instance: Final = Table(
     Column("header", JSON, nullable=False),
     Column("slices", JSON),
     Column("patient", JSON),
+    Column("frame_of_reference_uid", UID, index=True),
     Index(None, "series_instance_uid", "association_id"),
 )
 
@@ -167,6 +168,8 @@ volume: Final = Table(
     Column("slices", Integer, nullable=False),
     Column("digest", String(64)),
     Column("carried_from", Integer),
+    Column("lineage", Integer),
+    Column("frames", JSON),
     Column("report", JSON, nullable=False),
     UniqueConstraint("series_instance_uid", "revision", "number"),
     CheckConstraint("eligible OR reason IS NOT NULL", name="reason_stated"),
@@ -214,7 +217,7 @@ delivery: Final = Table(
     Column("settled_at", Float),
     UniqueConstraint("sop_instance_uid", "destination"),
     CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
-    CheckConstraint("state <> 'dead' OR last_error IS NOT NULL", name="reason_stated"),
+    CheckConstraint("state NOT IN ('dead', 'withdrawn') OR last_error IS NOT NULL", name="reason_stated"),
 )
 
 expectation: Final = Table(
@@ -238,12 +241,13 @@ step: Final = Table(
     Column("sop_instance_uid", UID, primary_key=True),
     Column("calling_ae", Words(AE_LENGTH), nullable=False),
     Column("study_instance_uid", UID),
+    Column("listed", JSON, nullable=False),
     Column("state", _states(StepState), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
     CheckConstraint("(state = 'in progress') = (ended_at IS NULL)", name="ended"),
 )
-"""Modality performed procedure steps (PS3.4 F.7)."""
+"""Modality performed procedure steps (PS3.4 F.7); listed: series -> the SOP instances made so far."""
 
 commitment: Final = Table(
     "commitment",
@@ -269,7 +273,7 @@ pace: Final = Table(
     Column("counts", JSON, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
-"""How long each caller pauses within a series: a histogram of its gaps."""
+"""How long each caller pauses within a series: histograms of series by their longest pause."""
 
 event: Final = Table(
     "event",

@@ -13,8 +13,13 @@ A late instance takes a series of any state back to RECEIVING; its next completi
 Delivery::
 
     WAITING -> DELIVERED                   the destination has it
-        |
-        +----> DEAD                        refused for good, or too old: `ctnode queue retry`
+      | |
+      | +----> DEAD                        refused for good, or too old: `ctnode queue retry`
+      |          |
+      +----------+-> WITHDRAWN             a later revision replaces it
+
+    WITHDRAWN -> WAITING                   a later revision carries it over after all
+              -> DELIVERED                 it was on its way
 """
 
 from __future__ import annotations
@@ -64,6 +69,7 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     DEAD = "dead"
+    WITHDRAWN = "withdrawn"
 
 
 class Ending(StrEnum):
@@ -87,8 +93,18 @@ SERIES_NEXT: Final[dict[SeriesState, frozenset[SeriesState]]] = {
 """Which states may follow a state; `queue retry` takes ANALYSED and FAILED back to QUEUED."""
 
 DELIVERY_NEXT: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.WAITING: frozenset({DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.DEAD}),
+    DeliveryState.WAITING: frozenset(
+        {DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.WITHDRAWN}
+    ),
     DeliveryState.DELIVERED: frozenset(),
-    DeliveryState.DEAD: frozenset({DeliveryState.WAITING}),
+    DeliveryState.DEAD: frozenset({DeliveryState.WAITING, DeliveryState.WITHDRAWN}),
+    DeliveryState.WITHDRAWN: frozenset({DeliveryState.WAITING, DeliveryState.DELIVERED}),
 }
 """Which states may follow a delivery's state; `queue retry` takes DEAD back to WAITING."""
+
+STEP_NEXT: Final[dict[StepState, frozenset[StepState]]] = {
+    StepState.IN_PROGRESS: frozenset(StepState),
+    StepState.COMPLETED: frozenset(),
+    StepState.DISCONTINUED: frozenset(),
+}
+"""Which states may follow a step's state (PS3.4 F.7.2.2.2)."""

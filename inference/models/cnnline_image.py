@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inference.findings import Presence
 from inference.models.cnnline_network import REDUCTION
+from inference.resample import evenly
 from inference.volume import Volume
 
 PIXEL_MM: Final = 1.0
@@ -81,13 +82,13 @@ def frontal(volume: Volume, z_mm: NDArray[np.float64], first_row: FirstRow) -> P
 
     Args:
         volume: of at least two slices.
-        z_mm: (k,), the patient's z of each slice's centre, evenly spaced, rising or falling.
+        z_mm: (k,), the patient's z of each slice's centre, rising or falling.
         first_row: which end of the patient comes first.
 
     Returns:
         The projection, from the first slice's z to the last's, on the 1 mm grid that starts at the first row.
     """
-    flat = _maximum(volume)
+    flat = _maximum(volume) if volume.geometry.regular else evenly(_maximum(volume), z_mm)
     if (z_mm[0] < z_mm[-1]) == (first_row is FirstRow.HEAD):
         flat, z_mm = flat[::-1], z_mm[::-1]
     step_mm = abs(z_mm[-1] - z_mm[0]) / (len(z_mm) - 1)

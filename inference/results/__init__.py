@@ -16,6 +16,7 @@ from inference.results.records import (
     NOT_FOR_DIAGNOSIS,
     Inputs,
     LeftOut,
+    Predecessor,
     Provenance,
     ResultObject,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "NOT_FOR_DIAGNOSIS",
     "Inputs",
     "LeftOut",
+    "Predecessor",
     "Provenance",
     "ResultObject",
     "build_results",
@@ -41,18 +43,29 @@ BUILDERS: Final[dict[str, Callable[[Inputs], Dataset | LeftOut]]] = {
 
 
 def build_results(
-    evidence: Sequence[Dataset], volume: Volume, findings: Findings, provenance: Provenance
+    evidence: Sequence[Dataset],
+    volume: Volume,
+    findings: Findings,
+    provenance: Provenance,
+    predecessors: Sequence[Predecessor] = (),
 ) -> tuple[ResultObject | LeftOut, ...]:
     """Build and check one object of every kind.
 
     The same arguments give the same bytes. evidence: one data set for each slice of the volume, in slice
-    order, or the one multi-frame data set; pixels are not needed.
+    order, or the one multi-frame data set; pixels are not needed. predecessors: newest first; each object
+    names those of its kind.
 
     Raises:
         InvalidResult: the evidence is not that of the volume, the findings contradict the volume, or an
             object failed its checks.
     """
-    inputs = Inputs(evidence=evidence, volume=volume, findings=findings, provenance=provenance)
+    inputs = Inputs(
+        evidence=evidence,
+        volume=volume,
+        findings=findings,
+        provenance=provenance,
+        predecessors=predecessors,
+    )
     _check_evidence(inputs)
     return tuple(_built(kind, inputs) for kind in BUILDERS)
 
@@ -61,7 +74,7 @@ def _built(kind: str, inputs: Inputs) -> ResultObject | LeftOut:
     dataset = BUILDERS[kind](inputs)
     if isinstance(dataset, LeftOut):
         return dataset
-    check(dataset, inputs.evidence)
+    check(dataset, inputs.evidence, replaced=[p.sop_instance_uid for p in inputs.predecessors])
     return ResultObject(
         kind=kind,
         sop_class_uid=str(dataset.SOPClassUID),

@@ -19,11 +19,14 @@ SCORE: Final = Code("246262008", "SCT", "Score")
 PROBABILITY: Final = Code("122157", "DCM", "Probability")
 STANDARD_DEVIATION: Final = Code("386136009", "SCT", "Standard Deviation")  # CID 7464
 MEDIAN: Final = Code("373099004", "SCT", "Median")  # CID 7464
+QUALITY_ASSESSMENT: Final = Code("111050", "DCM", "Quality Assessment")
 COMMENT: Final = Code("121106", "DCM", "Comment")
 TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")  # CID 210
 
 # Values
 UNDETERMINED: Final = Code("373068000", "SCT", "Undetermined")  # CID 230
+MEETS_STANDARD: Final = Code("111237", "DCM", "Usable - Meets the quality control standard")  # CID 6044
+BELOW_STANDARD: Final = Code("111236", "DCM", "Usable - Does not meet the quality control standard")
 PLANE_THROUGH_CENTER: Final = Code("128130", "DCM", "Plane through Center")  # CID 1010
 CENTRAL: Final = Code("26216008", "SCT", "Central")  # CID 211
 CENTER: Final = Code("111010", "DCM", "Center")  # CID 219

@@ -7,8 +7,10 @@ from statistics import median
 from typing import Any, Final
 
 from highdicom import sr
+from pydicom.sr.coding import Code
 
 from inference.findings import Axis, Contrast, RegionExtent, SliceScore
+from inference.quality import verdict_of
 from inference.results import codes
 from inference.results.content import (
     evaluation,
@@ -23,6 +25,7 @@ from inference.results.levels import level_groups, level_remarks
 from inference.results.records import Inputs
 from inference.series_class import decided
 from storage.errors import InvalidResult
+from storage.geometry.verdicts import Check, CheckResult, Outcome
 
 SCORE_DECIMALS: Final = 2
 
@@ -30,6 +33,15 @@ GUESSES: Final = ("Series class", "Second series class")
 """Tracking identifiers of the likeliest classes; no more than these are written."""
 
 NO_CLASS: Final = "None of the 16 series classes is likely enough"
+
+
+QUALITY_STANDARD: Final = (
+    "Checked: orientation, positions, spacing, rescaling, and whether the body agrees with them;"
+    " not the quality of the images for diagnosis."
+)
+
+BY_PIXELS: Final = frozenset({Check.OFFSET, Check.SYMMETRY, Check.PLANE, Check.SCALE})
+"""Checks of the header by the body: each that is noted is a contradiction."""
 
 
 def measurement_groups(inputs: Inputs) -> list[Any]:
@@ -112,18 +124,37 @@ def _contrast(inputs: Inputs) -> Any:
 
 
 def _quality(inputs: Inputs) -> Iterator[Any]:
-    """What a reader must know before trusting the rest; no group where there is nothing to say."""
+    """What a reader must know before trusting the rest: the gate's verdict, then remarks where there are any.
+
+    The codes are those of CID 6044; the standard is the gate's, for it is the only one that was checked.
+    """
     findings = inputs.findings
+    yield group(
+        inputs,
+        "Quality",
+        qualitative_evaluations=[evaluation(codes.QUALITY_ASSESSMENT, _quality_code(findings.checks))],
+        remarks=[
+            f"Geometry gate: {verdict_of(findings.checks)}. {QUALITY_STANDARD}",
+            *[f"{check.check}, {check.outcome}: {check.detail}" for check in findings.checks],
+        ],
+    )
+    told = {check.detail for check in findings.checks}
     remarks = [
         *level_remarks(inputs),
         *[
             f"{d.attribute}: the header says {d.header}, the pixels say {d.pixels}"
             for d in findings.disagreements
         ],
-        *findings.curve_warnings,
+        *[warning for warning in findings.curve_warnings if warning not in told],
     ]
     if remarks:
         yield group(inputs, "Remarks", remarks=remarks)
+
+
+def _quality_code(checks: Sequence[CheckResult]) -> Code:
+    """Below the standard where something was repaired, or where the body contradicts the header."""
+    doubted = any(check.outcome is not Outcome.NOTED or check.check in BY_PIXELS for check in checks)
+    return codes.BELOW_STANDARD if doubted else codes.MEETS_STANDARD
 
 
 def _region(inputs: Inputs, extent: RegionExtent) -> Any:

@@ -6,6 +6,7 @@ Every UID is a UUIDv5 under the root 2.25 (PS3.5 B.2): at most 44 characters.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -21,14 +22,29 @@ def uid(*parts: str) -> str:
     return f"2.25.{uuid5(NAMESPACE, chr(0).join(parts)).int}"
 
 
-def volume_digest(volume: Volume) -> str:
-    """SHA-256 over what the volume is made of: its series, its number, its instances and frames in order.
+def frame_name(sop_instance_uid: str, frame: int) -> str:
+    """What a digest is made over: an instance's content is fixed by its UID (PS3.5 9), so no pixel is."""
+    return f"{sop_instance_uid} {frame}"
 
-    An instance's content is fixed by its SOP Instance UID (PS3.5 9), so no pixel is hashed.
-    """
-    frames = [f"{s.sop_instance_uid} {s.frame}" for s in volume.geometry.slices]
-    text = "\n".join([volume.series_instance_uid, str(volume.number), *frames])
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+def content_digest(series_instance_uid: str, frames: Iterable[str]) -> str:
+    """SHA-256 over what a volume is made of: its series and its frames, in any order and under any number."""
+    return _sha256([series_instance_uid, *sorted(frames)])
+
+
+def volume_digest(volume: Volume) -> str:
+    """SHA-256 over what names a volume's results: its series, its lineage, its frames in order of space."""
+    frames = [frame_name(s.sop_instance_uid, s.frame) for s in volume.geometry.slices]
+    return _sha256([volume.series_instance_uid, str(_lineage(volume)), *frames])
+
+
+def _sha256(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
+
+
+def _lineage(volume: Volume) -> int:
+    """A volume keeps it where a late phase shifts the numbers: its series and tracking UIDs stay its own."""
+    return volume.number if volume.lineage is None else volume.lineage
 
 
 def sop_instance_uid(inputs: Inputs, kind: str) -> str:
@@ -47,12 +63,17 @@ def sop_instance_uid(inputs: Inputs, kind: str) -> str:
 def series_instance_uid(inputs: Inputs, kind: str) -> str:
     """One series for each volume, result kind and installation; revisions are its instances."""
     volume = inputs.volume
-    return uid("series", kind, volume.series_instance_uid, str(volume.number), inputs.provenance.device_uid)
+    return result_series_uid(volume.series_instance_uid, _lineage(volume), kind, inputs.provenance.device_uid)
+
+
+def result_series_uid(series_instance_uid: str, lineage: int, kind: str, device_uid: str) -> str:
+    """The same from its parts, for an object whose file is gone."""
+    return uid("series", kind, series_instance_uid, str(lineage), device_uid)
 
 
 def tracking_uid(volume: Volume, output: str) -> str:
     """The Tracking Unique Identifier (112040,DCM) of one output of one volume: the same in every run."""
-    return uid("tracking", volume.series_instance_uid, str(volume.number), output)
+    return uid("tracking", volume.series_instance_uid, str(_lineage(volume)), output)
 
 
 def dimension_organization_uid(inputs: Inputs, kind: str) -> str:

@@ -53,6 +53,17 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Predecessor:
+    """A result object of a former revision: the new one of its kind names and replaces it."""
+
+    kind: str  # a key of the registry
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """Everything that one result object is built from."""
 
@@ -60,6 +71,7 @@ class Inputs:
     volume: Volume
     findings: Findings
     provenance: Provenance
+    predecessors: Sequence[Predecessor] = ()  # of every kind, newest first
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from inference.results.body import block_means, body_mask, point_mm
 from inference.results.equipment import complete, series_attributes
 from inference.results.identity import dimension_organization_uid
+from inference.results.predecessors import name_replaced
 from inference.results.records import NOT_FOR_DIAGNOSIS, PRODUCT, Inputs, LeftOut
 from inference.results.segments import Segment, segments_of
 from inference.results.source import source_images
@@ -46,6 +47,7 @@ def build_seg(inputs: Inputs) -> Dataset | LeftOut:
         return LeftOut(kind=KIND, reason="no body is seen in the slices of the regions and levels")
     dataset = _segmentation(inputs, factor, _masks(body, drawn), drawn)
     complete(dataset, inputs)
+    name_replaced(dataset, inputs.predecessors, KIND)
     _name_dimensions(dataset, dimension_organization_uid(inputs, KIND))
     return dataset
 

@@ -11,6 +11,7 @@ from inference.results import codes
 from inference.results.content import comment
 from inference.results.equipment import complete, series_attributes, source_header
 from inference.results.groups import measurement_groups
+from inference.results.predecessors import documents
 from inference.results.records import NOT_FOR_DIAGNOSIS, PRODUCT, Inputs, LeftOut
 
 KIND: Final = "SR"
@@ -40,6 +41,7 @@ def build_sr(inputs: Inputs) -> Dataset | LeftOut:
         is_complete=True,
         is_final=False,
         is_verified=False,
+        previous_versions=documents(inputs.predecessors, KIND),
         **series_attributes(inputs, KIND, SERIES_NUMBER, SERIES_DESCRIPTION),
     )
     complete(dataset, inputs)

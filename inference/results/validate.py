@@ -32,8 +32,8 @@ SHARED_WITHHELD: Final = ("PatientID",)
 
 REFERENCING: Final = (
     "ContentSequence", "CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence",
-    "ReferencedSeriesSequence", "SourceImageSequence", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "ReferencedSeriesSequence", "ReferencedImageSequence", "SourceImageSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 """Where a result refers to images; Referenced Study and Referenced Patient are copies of the source's."""
 
@@ -47,8 +47,10 @@ MEASUREMENT_GROUP: Final = "125007"
 TRACKING: Final = {"112039": "TextValue", "112040": "UID"}
 
 
-def check(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
+def check(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str] = ()) -> None:
     """Check one result object against the images that it was made from.
+
+    replaced: SOP Instance UIDs of former result objects, which it may refer to besides the images.
 
     Raises:
         InvalidResult: the first check that fails, naming the attribute and both values (values that
@@ -58,7 +60,8 @@ def check(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
     for image in evidence[1:]:
         _check_inherited(dataset, image, SHARED_SHOWN, SHARED_WITHHELD)
     _check_identity(dataset, evidence)
-    _check_references(dataset, evidence)
+    _check_predecessors(dataset, replaced)
+    _check_references(dataset, evidence, replaced)
     _check_statement(dataset)
     if dataset.Modality == "SR":
         _check_flags(dataset)
@@ -99,8 +102,16 @@ def _check_identity(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
             raise InvalidResult(f"{keyword} is {dataset.file_meta[keyword].value}, expected {value}")
 
 
-def _check_references(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
-    known = {str(image.SOPInstanceUID) for image in evidence}
+def _check_predecessors(dataset: Dataset, replaced: Sequence[str]) -> None:
+    if dataset.SOPInstanceUID in replaced:
+        raise InvalidResult(f"SOPInstanceUID is {dataset.SOPInstanceUID}, which is that of a predecessor")
+    for uid in _referenced(dataset.get("PredecessorDocumentsSequence") or ()):
+        if uid not in replaced:
+            raise InvalidResult(f"PredecessorDocumentsSequence names {uid}, expected one of {len(replaced)}")
+
+
+def _check_references(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str]) -> None:
+    known = {str(image.SOPInstanceUID) for image in evidence}.union(replaced)
     for keyword in REFERENCING:
         for uid in _referenced(dataset.get(keyword) or ()):
             if uid not in known:

@@ -1,20 +1,21 @@
-"""What is wrong with slices that do not make a volume: sentences with the slices and the millimetres.
+"""What is wrong with the places of slices: sentences with the slices and the millimetres.
 
-Every function is pure and returns its faults, none for sound slices. Tolerances are those of the headers
+Every function is pure and returns its results, none for sound slices. Tolerances are those of the headers
 that scanners write, far below the displacement that any missing or foreign slice makes.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.geometry.frames import PlacedSlice
+from storage.geometry.naming import NAMED_AT_MOST, at_most, named
+from storage.geometry.verdicts import Check, CheckResult, held, repaired
 
 SPACING_TOLERANCE_MM: Final = 0.105
 """Some scanners round Image Position (Patient) to 0.1 mm: of a spacing of 0.625 they write 0.6 and 0.7.
@@ -31,25 +32,17 @@ SAME_POSITION_MM: Final = 0.01
 LATERAL_TOLERANCE_MM: Final = 0.1
 """How far a slice's corner may lie off the line through the others: again the rounding to 0.1 mm."""
 
-COSINE_TOLERANCE: Final = 1e-3
-"""Direction cosines closer than this are one orientation (0.06 degrees); headers round to 1e-4 at worst."""
+MENDABLE_STEPS: Final = (0.5, 1.5)
+"""Spacings between these shares of the median are uneven and no more: no slice is missing, none repeated."""
 
-PIXEL_SPACING_TOLERANCE: Final = 1e-3
-"""Relative; half a pixel over a matrix of 512. One reformat writes 0.292969 and 0.292968 in one series."""
+MENDABLE_SLICES: Final = 5
+"""Of fewer slices no spacing is the usual one."""
 
-NAMED_AT_MOST: Final = 5
-"""A refusal names this many slices or faults; the rest are counted."""
+MENDABLE_MM: Final = 10.0
+"""Between slices farther apart nothing is interpolated: a vertebra is about 30 mm high."""
 
-REQUIRED: Final = {
-    "ImagePositionPatient (0020,0032)": "position_mm",
-    "ImageOrientationPatient (0020,0037)": "orientation",
-    "PixelSpacing (0028,0030)": "pixel_spacing_mm",
-    "Rows (0028,0010)": "rows",
-    "Columns (0028,0011)": "columns",
-    "RescaleSlope (0028,1053)": "rescale_slope",
-    "RescaleIntercept (0028,1052)": "rescale_intercept",
-}
-"""Attribute -> field, all Type 1 of a CT image (PS3.3 C.7.6.2, C.7.6.3, C.8.2.1)."""
+PLACED: Final = "slices placed by their own positions"
+"""What is done with an uneven or a sheared stack: heights are read from each slice, never from its number."""
 
 
 def spacing_tolerance(spacing_mm: float) -> float:
@@ -57,110 +50,58 @@ def spacing_tolerance(spacing_mm: float) -> float:
     return min(SPACING_TOLERANCE_MM, SPACING_TOLERANCE_SHARE * abs(spacing_mm))
 
 
-def named(slices: Sequence[PlacedSlice]) -> str:
-    """The slices' names for a message, in order of Instance Number; at most NAMED_AT_MOST, the rest counted.
-
-    An Instance Number that two instances share names neither, so their UIDs stand with it.
-    """
-    shared = Counter(s.name for s in slices)
-    names = [
-        s.name if shared[s.name] == 1 else f"{s.name} ({s.sop_instance_uid})"
-        for s in sorted(slices, key=lambda s: (s.instance_number or 0, s.sop_instance_uid, s.frame))
-    ]
-    rest = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def same_pixel_spacing(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two values of Pixel Spacing agree within PIXEL_SPACING_TOLERANCE."""
-    return bool(np.allclose(one, other, rtol=PIXEL_SPACING_TOLERANCE, atol=0.0))
-
-
-def same_orientation(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two values of Image Orientation (Patient) agree within COSINE_TOLERANCE."""
-    return bool(np.allclose(one, other, rtol=0.0, atol=COSINE_TOLERANCE))
-
-
-def attribute_faults(part: Sequence[PlacedSlice]) -> list[str]:
-    """Attributes that are absent, impossible, or not the same in all slices; the first kind found."""
-    return _absent(part) or _impossible(part) or _mixed(part)
-
-
-def _absent(part: Sequence[PlacedSlice]) -> list[str]:
-    faults = []
-    for attribute, field in REQUIRED.items():
-        lacking = [s for s in part if getattr(s, field) is None]
-        if lacking:
-            faults.append(f"{attribute} is absent in {len(lacking)} of {len(part)} slices ({named(lacking)})")
-    return faults
-
-
-def _impossible(part: Sequence[PlacedSlice]) -> list[str]:
-    checks: tuple[tuple[str, Callable[[PlacedSlice], bool], Callable[[PlacedSlice], Any]], ...] = (
-        ("PixelSpacing is not positive", _spacing_positive, lambda s: s.pixel_spacing_mm),
-        ("ImageOrientationPatient is not orthonormal", _orthonormal, lambda s: s.orientation),
-        ("RescaleSlope is zero", lambda s: s.rescale_slope != 0, lambda s: s.rescale_slope),
-        ("the matrix is empty", lambda s: bool(s.rows and s.columns), lambda s: (s.rows, s.columns)),
-    )
-    faults = []
-    for fault, sound, value in checks:
-        wrong = [s for s in part if not sound(s)]
-        if wrong:
-            faults.append(f"{fault}: {_shown(value(wrong[0]))} in {len(wrong)} slices ({named(wrong)})")
-    return faults
-
-
-def _spacing_positive(placed: PlacedSlice) -> bool:
-    return placed.pixel_spacing_mm is not None and min(placed.pixel_spacing_mm) > 0
-
-
-def _orthonormal(placed: PlacedSlice) -> bool:
-    row, column = np.asarray(placed.orientation).reshape(2, 3)
-    lengths_and_angle = (np.linalg.norm(row), np.linalg.norm(column), 1.0 + row @ column)
-    return bool(np.allclose(lengths_and_angle, 1.0, rtol=0.0, atol=COSINE_TOLERANCE))
-
-
-def _mixed(part: Sequence[PlacedSlice]) -> list[str]:
-    checks: tuple[tuple[str, Callable[[PlacedSlice], Any], Callable[[Any, Any], bool]], ...] = (
-        ("FrameOfReferenceUID", lambda s: s.frame_of_reference_uid, lambda a, b: a == b),
-        ("matrix", lambda s: (s.rows, s.columns), lambda a, b: a == b),
-        ("PixelSpacing", lambda s: s.pixel_spacing_mm, same_pixel_spacing),
-        ("ImageOrientationPatient", lambda s: s.orientation, same_orientation),
-    )
-    return [fault for name, value, same in checks for fault in _differs(part, name, value, same)]
-
-
-def _differs(
-    part: Sequence[PlacedSlice],
-    attribute: str,
-    value: Callable[[PlacedSlice], Any],
-    same: Callable[[Any, Any], bool],
-) -> Iterator[str]:
-    """Both values, how often, and the slices that have the rarer one."""
-    commonest = Counter(value(s) for s in part).most_common(1)[0][0] if part else None
-    others = [s for s in part if not same(value(s), commonest)]
-    if others:
-        yield (
-            f"{attribute} differs: {_shown(commonest)} in {len(part) - len(others)} slices, "
-            f"{_shown(value(others[0]))} in {len(others)} ({named(others)})"
-        )
-
-
-def _shown(value: Any) -> str:
-    """A value as DICOM writes it: backslashes between numbers."""
-    if isinstance(value, tuple):
-        return "\\".join(_shown(v) for v in value)
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def spacing_faults(ordered: Sequence[PlacedSlice], distances_mm: NDArray[np.float64]) -> list[str]:
-    """Positions repeated, missing or uneven; slices in increasing distance along the normal, shape (k,).
+def spacing_checks(ordered: Sequence[PlacedSlice], distances_mm: NDArray[np.float64]) -> list[CheckResult]:
+    """Positions repeated, missing, uneven or drifting; slices in increasing distance along the normal, (k,).
 
     Repeated positions are told alone: until they are resolved the spacing means nothing.
     """
-    faults = _repeated(ordered, distances_mm) or _uneven(ordered, distances_mm)
-    rest = len(faults) - NAMED_AT_MOST
-    return faults[:NAMED_AT_MOST] + ([f"and {rest} more"] if rest > 0 else [])
+    spacings = np.diff(distances_mm)
+    if spacings.min() <= SAME_POSITION_MM:
+        return [held(Check.DUPLICATES, fault) for fault in at_most(_repeated(ordered, distances_mm))]
+    regular = regular_spacing(spacings)
+    odd = np.flatnonzero(np.abs(spacings - regular) > spacing_tolerance(regular))
+    if len(odd) == 0:
+        return _drift(spacings)
+    gap = any(_missing(float(spacings[k]), regular) for k in odd)
+    faults = at_most([_odd_step(ordered, int(k), float(spacings[k]), regular) for k in odd])
+    if not gap and mendable(spacings):
+        return [repaired(Check.SPACING, f"{'; '.join(faults)}: {PLACED}")]
+    return [held(Check.MISSING if gap else Check.SPACING, fault) for fault in faults]
+
+
+def mendable(spacings_mm: NDArray[np.float64]) -> bool:
+    """Whether uneven spacings are near enough to each other for heights to be read between the slices."""
+    if len(spacings_mm) + 1 < MENDABLE_SLICES:
+        return False
+    low, high = (share * float(np.median(spacings_mm)) for share in MENDABLE_STEPS)
+    return bool(low <= spacings_mm.min() and spacings_mm.max() <= min(high, MENDABLE_MM))
+
+
+def regular_spacing(spacings_mm: NDArray[np.float64]) -> float:
+    """The commonest spacing within the tolerance; of equally common ones the smallest. mm."""
+    steps = np.sort(spacings_mm)
+    tolerances = np.minimum(SPACING_TOLERANCE_MM, SPACING_TOLERANCE_SHARE * np.abs(steps))
+    first = np.searchsorted(steps, steps - tolerances, side="left")
+    last = np.searchsorted(steps, steps + tolerances, side="right")
+    best = int(np.argmax(last - first))  # the first of the most: the smallest
+    return float(np.median(steps[first[best] : last[best]]))
+
+
+def is_drift(spacings_mm: NDArray[np.float64]) -> bool:
+    """Whether a spacing is off the mean, where each is within tolerance of the commonest.
+
+    So a spacing that creeps from one end to the other is seen, whose slices are off the grid in between.
+    """
+    mean = float(spacings_mm.mean())
+    return bool(np.abs(spacings_mm - mean).max() > spacing_tolerance(float(np.median(spacings_mm))))
+
+
+def _drift(spacings: NDArray[np.float64]) -> list[CheckResult]:
+    if not is_drift(spacings):
+        return []
+    count = len(spacings) + 1
+    told = f"spacing drifts from {spacings.min():.2f} to {spacings.max():.2f} mm in {count} slices"
+    return [repaired(Check.SPACING, f"{told}: {PLACED}")]
 
 
 def _repeated(ordered: Sequence[PlacedSlice], distances_mm: NDArray[np.float64]) -> list[str]:
@@ -172,36 +113,25 @@ def _repeated(ordered: Sequence[PlacedSlice], distances_mm: NDArray[np.float64])
     ]
 
 
-def regular_spacing(spacings_mm: NDArray[np.float64]) -> float:
-    """The commonest spacing within the tolerance; of equally common ones the smallest. mm."""
-    votes = [(int(np.sum(np.abs(spacings_mm - s) <= spacing_tolerance(s))), -float(s)) for s in spacings_mm]
-    most, smallest = max(votes)
-    near = np.abs(spacings_mm + smallest) <= spacing_tolerance(smallest)
-    return float(np.median(spacings_mm[near])) if most > 1 else -smallest
-
-
-def _uneven(ordered: Sequence[PlacedSlice], distances_mm: NDArray[np.float64]) -> list[str]:
-    spacings = np.diff(distances_mm)
-    regular = regular_spacing(spacings)
-    tolerance = spacing_tolerance(regular)
-    return [
-        _uneven_fault(lower, upper, float(found), regular)
-        for (lower, upper), found in zip(pairwise(ordered), spacings, strict=True)
-        if abs(found - regular) > tolerance
-    ]
-
-
-def _uneven_fault(lower: PlacedSlice, upper: PlacedSlice, found: float, regular: float) -> str:
-    between = f"between {lower.name} and {upper.name} where spacing is {regular:.2f} mm"
+def _missing(found: float, regular: float) -> int:
+    """How many regular slices would fill a step, 0 where it is no whole number of spacings."""
     steps = round(found / regular)
-    if steps < 2 or abs(found - steps * regular) > steps * spacing_tolerance(regular):
+    whole = steps >= 2 and abs(found - steps * regular) <= steps * spacing_tolerance(regular)
+    return steps - 1 if whole else 0
+
+
+def _odd_step(ordered: Sequence[PlacedSlice], k: int, found: float, regular: float) -> str:
+    lower, upper = ordered[k], ordered[k + 1]
+    between = f"between {lower.name} and {upper.name} where spacing is {regular:.2f} mm"
+    missing = _missing(found, regular)
+    if missing == 0:
         return f"uneven spacing of {found:.2f} mm {between}"
-    return f"gap of {found:.2f} mm {between}: {steps - 1} slice{'s' if steps > 2 else ''} missing"
+    return f"gap of {found:.2f} mm {between}: {missing} slice{'s' if missing > 1 else ''} missing"
 
 
 def lateral_faults(
     ordered: Sequence[PlacedSlice], positions: NDArray[np.float64], normal: NDArray[np.float64]
-) -> list[str]:
+) -> list[CheckResult]:
     """Slices whose corner lies off the line through the others, as by a foreign field of view.
 
     The line is the median one, so one foreign slice does not bend it. positions: (k, 3), mm, in order.
@@ -211,8 +141,11 @@ def lateral_faults(
     slope = np.median(np.diff(across, axis=0) / np.diff(along)[:, None], axis=0)
     offsets = across - np.outer(along, slope)
     distances = np.linalg.norm(offsets - np.median(offsets, axis=0), axis=1)
+    off = np.flatnonzero(distances > LATERAL_TOLERANCE_MM)[:NAMED_AT_MOST]
     return [
-        f"{placed.name} lies {distance:.2f} mm sideways of the line through the other slices"
-        for placed, distance in zip(ordered, distances, strict=True)
-        if distance > LATERAL_TOLERANCE_MM
-    ][:NAMED_AT_MOST]
+        held(
+            Check.SIDEWAYS,
+            f"{ordered[k].name} lies {distances[k]:.2f} mm sideways of the line through the other slices",
+        )
+        for k in off
+    ]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from storage.header import Header
 
@@ -24,8 +24,8 @@ ENHANCED_CT: Final = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.
 """Enhanced and Legacy Converted Enhanced CT Image Storage: attributes in functional groups."""
 
 PARSE_ERRORS: Final = (
-    InvalidDicomError, EOFError, ValueError, TypeError, AttributeError, NotImplementedError, struct.error,
-    zlib.error,
+    BytesLengthException, InvalidDicomError, EOFError, ValueError, TypeError, AttributeError,
+    NotImplementedError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom raises, at once or when a value is first asked for, where bytes are not what they claim."""
 
@@ -45,12 +45,15 @@ RENAMED: Final = (
     ("CTImageFrameTypeSequence", "FrameType", "ImageType"),
     ("FrameContentSequence", "FrameAcquisitionNumber", "AcquisitionNumber"),
     ("FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIdentifier"),
+    ("FrameContentSequence", "FrameAcquisitionDateTime", "AcquisitionDateTime"),
+    ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "TriggerTime"),
+    ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "NominalPercentageOfCardiacPhase"),
 )
 """Functional group, its attribute, the classic attribute of the same meaning."""
 
 TOP_LEVEL: Final = (
     "SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "ImageType",
-    "InstanceNumber", "FrameOfReferenceUID", "Rows", "Columns", "SamplesPerPixel",
+    "InstanceNumber", "FrameOfReferenceUID", "Rows", "Columns", "SamplesPerPixel", "ContentTime",
 )  # fmt: skip
 """Attributes that stay at the top of a multi-frame data set and hold for every frame."""
 
@@ -62,6 +65,7 @@ class PlacedSlice:
     sop_instance_uid: str  # (0008,0018)
     sop_class_uid: str  # (0008,0016)
     frame: int  # from 1; 1 for a classic image
+    frames: int  # (0028,0008) where nothing places each of them, else 1
     modality: str | None  # (0008,0060)
     image_type: tuple[str, ...]  # (0008,0008), or the frame's (0008,9007)
     samples_per_pixel: int  # (0028,0002); 1 is grey
@@ -69,6 +73,10 @@ class PlacedSlice:
     instance_number: int | None  # (0020,0013); names a slice in a message, never orders it
     acquisition_number: int | None  # (0020,0012) or (0020,9156)
     temporal_position: int | None  # (0020,0100) or (0020,9128)
+    acquisition_time_s: float | None  # (0008,0032) or (0018,9074), since midnight
+    content_time_s: float | None  # (0008,0033), since midnight
+    trigger_time_ms: float | None  # (0018,1060) or (0020,9153), since the R peak
+    cardiac_phase_percent: float | None  # (0020,9241)
     kvp: float | None  # (0018,0060), kV
     kernel: str | None  # (0018,1210)
     frame_of_reference_uid: str | None  # (0020,0052)
@@ -86,20 +94,71 @@ class PlacedSlice:
         """How a message names this slice: its Instance Number where it has one, else its UID."""
         number = self.instance_number
         instance = f"instance {self.sop_instance_uid if number is None else number}"
-        return f"{instance} frame {self.frame}" if self.sop_class_uid in ENHANCED_CT else instance
+        several = self.frame > 1 or self.sop_class_uid in ENHANCED_CT
+        return f"{instance} frame {self.frame}" if several else instance
 
 
 def placed_slices(ds: Dataset) -> tuple[PlacedSlice, ...]:
     """The slices of one data set, in frame order; pixels are not needed.
 
-    Only the enhanced CT classes have functional groups: any other class gives one record, and so does an
-    enhanced image whose groups are lost, so that it is refused by name and not overlooked.
+    A CT image has functional groups where it is of an enhanced class, or was written as if it were. Any other
+    object gives one record, and so does an enhanced image whose groups are lost, so that it is refused by
+    name and not overlooked.
     """
-    if str(ds.get("SOPClassUID", "")) not in ENHANCED_CT:
-        return (_placed(ds, frame=1),)
+    if not has_groups(ds):
+        return (placed_by(Header.of(ds)),)
     shared = next(iter(ds.get("SharedFunctionalGroupsSequence") or ()), Dataset())
     groups: Sequence[Dataset] = ds.get("PerFrameFunctionalGroupsSequence") or (Dataset(),)
-    return tuple(_placed(flattened(ds, shared, own), frame=n) for n, own in enumerate(groups, start=1))
+    headers = (Header.of(flattened(ds, shared, own)) for own in groups)
+    return tuple(placed_by(header, frame=n) for n, header in enumerate(headers, start=1))
+
+
+def has_groups(ds: Dataset) -> bool:
+    """Whether the frames of a data set are placed by functional groups, not by its top level."""
+    sop_class = str(ds.get("SOPClassUID", ""))
+    return sop_class in ENHANCED_CT or (sop_class == CLASSIC_CT and "PerFrameFunctionalGroupsSequence" in ds)
+
+
+def placed_by(header: Header, *, frame: int = 1) -> PlacedSlice:
+    """The slice that one header places: of a classic image, or of one frame's flattened data set."""
+    return placed_from(vars(header), frame=frame)
+
+
+def placed_from(header: Mapping[str, Any], *, frame: int = 1) -> PlacedSlice:
+    """The same from the fields of a header, as a record has them or as `Header.to_json` wrote them."""
+    get = header.get
+    return PlacedSlice(
+        sop_instance_uid=header["sop_instance_uid"],
+        sop_class_uid=header["sop_class_uid"],
+        frame=frame,
+        frames=get("frames") or 1,
+        modality=get("modality"),
+        image_type=tuple(get("image_type") or ()),
+        samples_per_pixel=get("samples_per_pixel") or 1,
+        rescale_type=get("rescale_type"),
+        instance_number=get("instance_number"),
+        acquisition_number=get("acquisition_number"),
+        temporal_position=get("temporal_position"),
+        acquisition_time_s=get("acquisition_time_s"),
+        content_time_s=get("content_time_s"),
+        trigger_time_ms=get("trigger_time_ms"),
+        cardiac_phase_percent=get("cardiac_phase_percent"),
+        kvp=get("kvp"),
+        kernel=get("convolution_kernel"),
+        frame_of_reference_uid=get("frame_of_reference_uid"),
+        rows=get("rows"),
+        columns=get("columns"),
+        position_mm=_tuple(get("position_mm")),
+        orientation=_tuple(get("orientation")),
+        pixel_spacing_mm=_tuple(get("pixel_spacing_mm")),
+        slice_thickness_mm=get("slice_thickness_mm"),
+        rescale_slope=get("rescale_slope"),
+        rescale_intercept=get("rescale_intercept"),
+    )
+
+
+def _tuple(numbers: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if numbers is None else tuple(numbers)
 
 
 def flattened(ds: Dataset, shared: Dataset, own: Dataset) -> Dataset:
@@ -121,33 +180,6 @@ def flattened(ds: Dataset, shared: Dataset, own: Dataset) -> Dataset:
     return flat
 
 
-def _placed(ds: Dataset, *, frame: int) -> PlacedSlice:
-    header = Header.of(ds)
-    return PlacedSlice(
-        sop_instance_uid=header.sop_instance_uid,
-        sop_class_uid=header.sop_class_uid,
-        frame=frame,
-        modality=header.modality,
-        image_type=header.image_type,
-        samples_per_pixel=int(ds.get("SamplesPerPixel") or 1),
-        rescale_type=str(ds.get("RescaleType") or "").strip() or None,
-        instance_number=header.instance_number,
-        acquisition_number=header.acquisition_number,
-        temporal_position=header.temporal_position,
-        kvp=_kvp(ds),
-        kernel=header.convolution_kernel,
-        frame_of_reference_uid=header.frame_of_reference_uid,
-        rows=header.rows,
-        columns=header.columns,
-        position_mm=header.position_mm,
-        orientation=header.orientation,
-        pixel_spacing_mm=header.pixel_spacing_mm,
-        slice_thickness_mm=header.slice_thickness_mm,
-        rescale_slope=header.rescale_slope,
-        rescale_intercept=header.rescale_intercept,
-    )
-
-
 def _item(groups: Dataset, macro: str) -> Dataset:
     return next(iter(groups.get(macro) or ()), Dataset())
 
@@ -156,10 +188,3 @@ def _copy(item: Dataset, source: str, flat: Dataset, target: str) -> None:
     value: Any = item.get(source)
     if value is not None:
         setattr(flat, target, value)
-
-
-def _kvp(ds: Dataset) -> float | None:
-    try:
-        return float(ds.get("KVP"))
-    except (TypeError, ValueError):
-        return None

@@ -33,10 +33,11 @@ class Geometry:
     column_direction: tuple[float, float, float]  # unit vector of increasing row index
     normal: tuple[float, float, float]  # row_direction x column_direction
     pixel_spacing_mm: tuple[float, float]  # between rows, between columns
-    spacing_mm: float  # between slices, along the normal
+    spacing_mm: float  # between slices, along the normal; the mean where it is uneven
     tilt_deg: float  # between the stacking direction and the normal; 0 unless the gantry was tilted
     frame_of_reference_uid: str | None
     slices: tuple[Slice, ...]  # increasing IPP·normal
+    regular: bool = True  # False: spacing is uneven, only the slices' own positions say where they lie
 
     @property
     def z_mm(self) -> NDArray[np.float64]:

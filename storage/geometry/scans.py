@@ -1,14 +1,10 @@
-"""Several scans in one reconstruction's slices: phases that lie over each other, runs of other spacing. Pure.
-
-Slices that no attribute parts stay together: geometry.stack then refuses them and names them.
-"""
+"""Several scans in one reconstruction's slices: scans over each other, runs of other spacing. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations
-from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -17,62 +13,53 @@ from numpy.typing import NDArray
 
 from storage.geometry.faults import SAME_POSITION_MM, spacing_tolerance
 from storage.geometry.frames import PlacedSlice
+from storage.geometry.repeats import Scan, Slices, copies
 from storage.geometry.stack import MIN_SLICES
 
-REPEAT_KEYS: Final = ("temporal_position", "acquisition_number", "kvp", "slice_thickness_mm", "image_type")
-"""Fields of a slice that tell apart slices at one position, the surest first."""
-
-Slices = tuple[PlacedSlice, ...]
+RUN_SLICES: Final = 4
+"""Of a run of regular spacing: one slice moved by half a step makes a run of three."""
 
 
-def scans(group: Slices) -> list[Slices]:
+def scans(group: Slices) -> list[Scan]:
     """One reconstruction's slices, parted by repeats and then by runs of spacing."""
     if any(s.position_mm is None or s.orientation is None for s in group):
-        return [group]
-    return [run for scan in _copies(group) for run in _runs(scan)]
+        return [Scan(slices=group)]
+    normal, positions = _placed(group)
+    whole, derived = _derived_apart(group, positions @ normal)
+    if derived:
+        positions = _placed(whole)[1]
+    found = copies(whole, positions, normal)
+    return [
+        *(Scan(slices=run, told_by=scan.told_by) for scan in found for run in _runs(scan.slices)),
+        *(Scan(slices=(s,), told_by="ImageType") for s in derived),
+    ]
 
 
-def _copies(group: Slices) -> list[Slices]:
-    """Phases, energies or thicknesses that lie over each other, apart; the group if nothing parts them.
-
-    A key is believed only if it makes no more parts than there are slices at the fullest position, each with
-    positions enough for a volume: an acquisition number that counts rotations would shatter a sound scan.
-    The key, or pair of keys, that leaves fewest repeats wins.
-    """
-    best, fewest = [group], _repeats(group)
-    fullest = _fullest(group)
-    for chosen in [*combinations(REPEAT_KEYS, 1), *combinations(REPEAT_KEYS, 2)]:
-        parts = list(grouped(group, key=attrgetter(*chosen)).values())
-        left = sum(_repeats(part) for part in parts)
-        complete = all(len(part) - _repeats(part) >= MIN_SLICES for part in parts)
-        if left < fewest and complete and len(parts) <= fullest:
-            best, fewest = parts, left
-    return best
+def _derived_apart(group: Slices, distances: NDArray[np.float64]) -> tuple[Slices, Slices]:
+    """A few derived images over original slices, or the other way round: the group without them, and they."""
+    by_origin = grouped(group, key=lambda s: s.image_type[:1] == ("DERIVED",))
+    if len(by_origin) < 2:
+        return group, ()
+    few, many = sorted(by_origin.values(), key=len)
+    if not len(few) < MIN_SLICES <= len(many):
+        return group, ()
+    held = {id(s) for s in many}
+    places = np.asarray([d for s, d in zip(group, distances, strict=True) if id(s) in held])
+    strays = [d for s, d in zip(group, distances, strict=True) if id(s) not in held]
+    over = all(np.abs(places - d).min() <= SAME_POSITION_MM for d in strays)
+    return (many, few) if over else (group, ())
 
 
 def distances_mm(group: Sequence[PlacedSlice]) -> NDArray[np.float64]:
     """IPP·normal of parallel slices, shape (k,), in their order; all have a place."""
+    normal, positions = _placed(group)
+    return positions @ normal
+
+
+def _placed(group: Sequence[PlacedSlice]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The normal of the first, shape (3,), and the positions, shape (k, 3)."""
     normal = get_normal_vector(list(group[0].orientation or ()))
-    distances: NDArray[np.float64] = np.asarray([s.position_mm for s in group]) @ normal
-    return distances
-
-
-def _steps(group: Sequence[PlacedSlice]) -> NDArray[np.float64]:
-    return np.diff(np.sort(distances_mm(group)))
-
-
-def _repeats(group: Sequence[PlacedSlice]) -> int:
-    """How many slices lie where another already lies."""
-    return int(np.sum(_steps(group) <= SAME_POSITION_MM))
-
-
-def _fullest(group: Sequence[PlacedSlice]) -> int:
-    """The number of slices at the position that has most."""
-    most = here = 1
-    for step in _steps(group):
-        here = here + 1 if step <= SAME_POSITION_MM else 1
-        most = max(most, here)
-    return most
+    return normal, np.asarray([s.position_mm for s in group])
 
 
 def _runs(scan: Slices) -> list[Slices]:
@@ -93,7 +80,7 @@ def _runs(scan: Slices) -> list[Slices]:
             run.append(k)
         else:
             runs.append([k])
-    spacings = [float(np.median(np.diff(places[run]))) for run in runs if len(run) >= MIN_SLICES]
+    spacings = [float(np.median(np.diff(places[run]))) for run in runs if len(run) >= RUN_SLICES]
     if len(spacings) < len(runs) or _any_alike(spacings):
         return [scan]
     return [tuple(scan[int(order[k])] for k in run) for run in runs]

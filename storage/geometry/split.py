@@ -4,10 +4,11 @@ Localizers, pages and foreign objects come out with the reason why they are not 
 
 1. always, by what one reconstruction has one of: frame of reference, kernel, orientation, matrix, spacing;
 2. only where positions repeat, by what may also change from slice to slice of one scan (a step-and-shoot
-   scan counts acquisitions): temporal position, acquisition number, kV, slice thickness, image type;
+   scan counts acquisitions): temporal position, phase, acquisition, kV, slice thickness, image type, time;
 3. where one run of regular spacing ends and another begins, as in a head scanned at 4 and at 7 mm.
 
-Whether a part is a volume is decided by geometry.stack, not here. Steps 2 and 3 are in inference.scans.
+Whether a part is a volume is decided by geometry.stack, not here. Step 2 is in geometry.repeats, step 3 in
+geometry.scans.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any, Final
 
 from pydicom.uid import UID
 
-from storage.geometry.faults import SAME_POSITION_MM, same_orientation, same_pixel_spacing
+from storage.geometry.attributes import same_orientation, same_pixel_spacing
+from storage.geometry.faults import SAME_POSITION_MM
 from storage.geometry.frames import PlacedSlice
-from storage.geometry.scans import Slices, distances_mm, grouped, scans
+from storage.geometry.repeats import Scan, Slices
+from storage.geometry.scans import distances_mm, grouped, scans
 from storage.geometry.stack import MIN_SLICES
 from storage.header import CT_SOP_CLASSES
 
@@ -34,8 +37,26 @@ NOT_ANATOMY: Final = {
     "CT_SOM7 PROT": "patient protocol page",
     "CT_SOM5 TOP": "localizer",
     "CT_SOM7 TOP": "localizer",
+    "SCOUT": "localizer",
+    "TOPOGRAM": "localizer",
+    "REFERENCE": "reference image",
+    "MIP": "maximum projection",
+    "MAX_IP": "maximum projection",
+    "MAXIMUM": "maximum projection",
+    "MINIP": "minimum projection",
+    "MIN_IP": "minimum projection",
+    "MINIMUM": "minimum projection",
+    "SUBTRACTION": "subtraction",
+    "VOLUME_RENDER": "rendering",
+    "SURFACE_RENDER": "rendering",
+    "VRT": "rendering",
+    "SSD": "rendering",
+    "CURVED_MPR": "curved reformat",
 }
-"""Values of Image Type (0008,0008) of CT images that hold no slices (PS3.3 C.8.2.1.1.1, and vendors')."""
+"""Values of Image Type (0008,0008) of CT images that hold no slices of the body.
+
+PS3.3 C.8.2.1.1.1, C.8.16.1.4, C.8.16.2.1.4, and vendors'. A plane reformat (MPR, REFORMATTED) is slices.
+"""
 
 HOUNSFIELD: Final = ("HU", "HU_MOD", "US")
 """Rescale Types (0028,1054) read as HU; US, unspecified, is what many writers put beside HU values."""
@@ -48,6 +69,7 @@ class Part:
     number: int  # from 1, within the series; the volume number of its report and results
     slices: Slices  # in order of SOP Instance UID and frame; geometry.stack orders them in space
     reason: str  # why it is not analysed; empty where geometry.stack is to decide
+    told_by: str = ""  # attributes that told it from others at the same positions; empty where there are none
 
 
 def split(placed: Iterable[PlacedSlice]) -> tuple[Part, ...]:
@@ -60,9 +82,12 @@ def split(placed: Iterable[PlacedSlice]) -> tuple[Part, ...]:
     by_reason = grouped(slices, key=exclusion)
     parts = [("", scan) for group in _reconstructions(by_reason.pop("", ())) for scan in scans(group)]
     for reason, excluded in by_reason.items():
-        parts += [(reason, group) for group in _reconstructions(excluded)]
-    parts.sort(key=lambda part: (bool(part[0]), len(part[1]) < MIN_SLICES, _first_instance(part[1])))
-    return tuple(Part(number=n, slices=own, reason=reason) for n, (reason, own) in enumerate(parts, start=1))
+        parts += [(reason, Scan(slices=group)) for group in _reconstructions(excluded)]
+    parts.sort(key=lambda p: (bool(p[0]), len(p[1].slices) < MIN_SLICES, _first_instance(p[1].slices)))
+    return tuple(
+        Part(number=n, slices=scan.slices, reason=reason, told_by=scan.told_by)
+        for n, (reason, scan) in enumerate(parts, start=1)
+    )
 
 
 def exclusion(placed: PlacedSlice) -> str:
@@ -74,6 +99,8 @@ def exclusion(placed: PlacedSlice) -> str:
     for value in placed.image_type:
         if value.upper() in NOT_ANATOMY:
             return f"{NOT_ANATOMY[value.upper()]}: ImageType " + "\\".join(placed.image_type)
+    if placed.frames > 1:
+        return f"multi-frame image that places no frame: NumberOfFrames {placed.frames}"
     if placed.samples_per_pixel != 1:
         return f"not a grey image: SamplesPerPixel {placed.samples_per_pixel}"
     if placed.rescale_type is not None and placed.rescale_type.upper() not in HOUNSFIELD:
@@ -123,16 +150,14 @@ def _clustered(
     slices: Slices, *, value: Callable[[PlacedSlice], Any], agree: Callable[[Any, Any], bool]
 ) -> list[Slices]:
     """Groups whose value agrees with that of the group's first slice; an absent value agrees with absent."""
-    groups: list[list[PlacedSlice]] = []
+    clusters: dict[Any, list[PlacedSlice]] = {}
+    home: dict[Any, Any] = {}  # value -> the value of its cluster's first slice
     for placed in slices:
         own = value(placed)
-        homes = (g for g in groups if _same_or_absent(value(g[0]), own, agree))
-        home = next(homes, None)
-        if home is None:
-            groups.append([placed])
-        else:
-            home.append(placed)
-    return [tuple(group) for group in groups]
+        if own not in home:
+            home[own] = next((first for first in clusters if _same_or_absent(first, own, agree)), own)
+        clusters.setdefault(home[own], []).append(placed)
+    return [tuple(cluster) for cluster in clusters.values()]
 
 
 def _same_or_absent(one: Any, other: Any, agree: Callable[[Any, Any], bool]) -> bool:

@@ -1,22 +1,27 @@
 """Whether slices make one volume, and where it lies in the patient. Pure; lengths in mm, LPS axes.
 
-Nothing is guessed or mended: a stack that is not regular is refused, and the refusal says which slices
-and by how many millimetres. `stack` is the gate; the diagnosis of a refusal is in inference.faults.
+Nothing is guessed: a stack that is not regular is refused, or accepted with what was done about it, and both
+say which slices and by how many millimetres. The sentences are in geometry.attributes and geometry.faults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from highdicom.spatial import get_normal_vector, get_volume_positions
+from highdicom.spatial import get_normal_vector
 from numpy.typing import NDArray
 
 from storage.errors import GeometryRefused
-from storage.geometry.faults import attribute_faults, lateral_faults, named, spacing_faults, spacing_tolerance
+from storage.geometry.attributes import attribute_faults, rescale_notes
+from storage.geometry.faults import PLACED, lateral_faults, spacing_checks
 from storage.geometry.frames import PlacedSlice
+from storage.geometry.naming import named
+from storage.geometry.numbers import number_notes
 from storage.geometry.records import Geometry, Slice
+from storage.geometry.verdicts import Check, CheckResult, Outcome, held, repaired
 
 MIN_SLICES: Final = 3
 """Two slices give one spacing, which nothing confirms; three give two that must agree."""
@@ -24,41 +29,59 @@ MIN_SLICES: Final = 3
 MAX_TILT_DEG: Final = 45.0
 """A gantry tilts by 30 degrees at most; slices that slide further sideways than they advance are no stack."""
 
+TILT_NOTED_DEG: Final = 1.0
+"""A smaller angle between stacking direction and normal is the rounding of headers, not a gantry."""
+
 Vector = NDArray[np.float64]  # shape (3,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was found of slices that should make one volume."""
+
+    geometry: Geometry | None  # None where a check holds them
+    checks: tuple[CheckResult, ...]  # HELD alone, or REPAIRED and then NOTED
 
 
 def stack(part: Sequence[PlacedSlice]) -> Geometry:
     """The geometry of slices, in any order, that make one volume.
 
-    Slices are ordered by IPP·normal, normal = row x column direction (PS3.3 C.7.6.2.1.1). A gantry tilt is
-    accepted and measured: the slices are right, only their corners slide.
-
     Raises:
-        GeometryRefused: fewer than MIN_SLICES, an attribute absent or mixed, orientation not orthonormal,
-            positions repeated, missing or uneven, slices out of line, or a tilt beyond MAX_TILT_DEG.
-            The reason names the slices and the millimetres.
+        GeometryRefused: `examine` holds them; the reason names the slices and the millimetres.
     """
-    if faults := attribute_faults(part):
-        raise GeometryRefused("; ".join(faults))
-    if len(part) < MIN_SLICES:
-        raise GeometryRefused(
-            f"too few slices: {len(part)}, at least {MIN_SLICES} make a volume ({named(part)})"
-        )
+    examined = examine(part)
+    if examined.geometry is None:
+        raise GeometryRefused("; ".join(check.detail for check in examined.checks))
+    return examined.geometry
+
+
+def examine(part: Sequence[PlacedSlice]) -> Examined:
+    """Order slices by IPP·normal, normal = row x column direction (PS3.3 C.7.6.2.1.1), and check them.
+
+    Held are: an attribute absent, impossible or mixed; fewer than MIN_SLICES; positions repeated or missing,
+    spacings too uneven to mend, slices out of line, or a tilt beyond MAX_TILT_DEG. A gantry tilt and a
+    moderately uneven spacing are repaired: the slices are right, and each is placed by its own position.
+    """
+    if faults := attribute_faults(part) or _too_few(part):
+        return Examined(geometry=None, checks=tuple(faults))
     orientation = _orientation(part)
     normal = get_normal_vector(orientation.tolist())
-    ordered = sorted(part, key=lambda s: (float(_position(s) @ normal), s.sop_instance_uid, s.frame))
-    positions = np.asarray([s.position_mm for s in ordered])
-    if faults := spacing_faults(ordered, positions @ normal):
-        raise GeometryRefused("; ".join(faults))
+    ordered, positions = _ordered(part, normal)
+    spacing = spacing_checks(ordered, positions @ normal)
     tilt_deg = _tilt_deg(positions, normal)
-    if faults := lateral_faults(ordered, positions, normal):
-        raise GeometryRefused("; ".join(faults))
-    if tilt_deg > MAX_TILT_DEG:
-        raise GeometryRefused(
-            f"no stack: the slices advance {tilt_deg:.1f} degrees off their normal, over {MAX_TILT_DEG:.0f}"
-        )
-    spacing_mm = _regular_spacing(positions, orientation)
-    return _geometry(ordered, orientation, normal, spacing_mm, tilt_deg)
+    held_by_spacing = [check for check in spacing if check.outcome is Outcome.HELD]
+    if faults := held_by_spacing or lateral_faults(ordered, positions, normal) or _no_stack(tilt_deg):
+        return Examined(geometry=None, checks=tuple(faults))
+    notes = [*rescale_notes(part), *number_notes(ordered)]
+    geometry = _geometry(ordered, orientation, normal, tilt_deg, regular=not spacing)
+    return Examined(geometry=geometry, checks=(*spacing, *_tilt(tilt_deg), *notes))
+
+
+def _too_few(part: Sequence[PlacedSlice]) -> list[CheckResult]:
+    if len(part) >= MIN_SLICES:
+        return []
+    told = f"too few slices: {len(part)}, at least {MIN_SLICES} make a volume ({named(part)})"
+    return [held(Check.TOO_FEW, told)]
 
 
 def _orientation(part: Sequence[PlacedSlice]) -> NDArray[np.float64]:
@@ -68,8 +91,12 @@ def _orientation(part: Sequence[PlacedSlice]) -> NDArray[np.float64]:
     return np.concatenate([row / np.linalg.norm(row), column / np.linalg.norm(column)])
 
 
-def _position(placed: PlacedSlice) -> Vector:
-    return np.asarray(placed.position_mm)
+def _ordered(part: Sequence[PlacedSlice], normal: Vector) -> tuple[list[PlacedSlice], NDArray[np.float64]]:
+    """The slices along the normal and their positions, shape (k, 3); at one position in order of UID."""
+    slices = sorted(part, key=lambda s: (s.sop_instance_uid, s.frame))
+    positions = np.asarray([s.position_mm for s in slices])
+    order = np.argsort(positions @ normal, kind="stable")
+    return [slices[k] for k in order.tolist()], positions[order]
 
 
 def _tilt_deg(positions: NDArray[np.float64], normal: Vector) -> float:
@@ -80,37 +107,31 @@ def _tilt_deg(positions: NDArray[np.float64], normal: Vector) -> float:
     return float(np.degrees(np.arctan2(across, along)))
 
 
-def _regular_spacing(positions: NDArray[np.float64], orientation: NDArray[np.float64]) -> float:
-    """The spacing that highdicom finds: the last word on whether the stack is regular.
+def _no_stack(tilt_deg: float) -> list[CheckResult]:
+    if tilt_deg <= MAX_TILT_DEG:
+        return []
+    told = f"no stack: the slices advance {tilt_deg:.1f} degrees off their normal, over {MAX_TILT_DEG:.0f}"
+    return [held(Check.TILT, told)]
 
-    It compares each spacing with the mean where the diagnosis compares with the commonest, so that a drift
-    of the spacing from one end to the other is also refused.
-    """
-    normal = get_normal_vector(orientation.tolist())
-    spacings = np.diff(positions @ normal)
-    spacing, _ = get_volume_positions(
-        positions.tolist(),
-        orientation.tolist(),
-        atol=spacing_tolerance(float(np.median(spacings))),
-        perpendicular_tol=1.0 - np.cos(np.radians(MAX_TILT_DEG + 1.0)),
-        index_convention="RD",
-    )
-    if spacing is None:
-        raise GeometryRefused(
-            f"spacing drifts from {spacings.min():.2f} to {spacings.max():.2f} mm in {len(positions)} slices"
-        )
-    return float(spacing)
+
+def _tilt(tilt_deg: float) -> list[CheckResult]:
+    if tilt_deg < TILT_NOTED_DEG:
+        return []
+    told = f"gantry tilt: slices advance {tilt_deg:.1f} degrees off their normal"
+    return [repaired(Check.TILT, f"{told}: {PLACED}")]
 
 
 def _geometry(
     ordered: Sequence[PlacedSlice],
     orientation: NDArray[np.float64],
     normal: Vector,
-    spacing_mm: float,
     tilt_deg: float,
+    *,
+    regular: bool,
 ) -> Geometry:
     first = ordered[0]
     assert first.rows and first.columns and first.pixel_spacing_mm  # attribute_faults has seen to it
+    start, last = (np.asarray(s.position_mm) for s in (ordered[0], ordered[-1]))
     return Geometry(
         rows=first.rows,
         columns=first.columns,
@@ -118,28 +139,29 @@ def _geometry(
         column_direction=_triple(orientation[3:]),
         normal=_triple(normal),
         pixel_spacing_mm=(first.pixel_spacing_mm[0], first.pixel_spacing_mm[1]),
-        spacing_mm=spacing_mm,
+        spacing_mm=float((last - start) @ normal) / (len(ordered) - 1),
         tilt_deg=tilt_deg,
         frame_of_reference_uid=first.frame_of_reference_uid,
         slices=tuple(_slice(s) for s in ordered),
+        regular=regular,
     )
 
 
 def _slice(placed: PlacedSlice) -> Slice:
-    assert placed.rescale_slope is not None and placed.rescale_intercept is not None
+    assert placed.rescale_slope is not None and placed.rescale_intercept is not None and placed.position_mm
     return Slice(
         sop_instance_uid=placed.sop_instance_uid,
         sop_class_uid=placed.sop_class_uid,
         frame=placed.frame,
-        position_mm=_triple(_position(placed)),
+        position_mm=_triple(placed.position_mm),
         rescale_slope=placed.rescale_slope,
         rescale_intercept=placed.rescale_intercept,
     )
 
 
-def _triple(vector: Vector) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in vector)
-    return x, y, z
+def _triple(vector: Sequence[float] | Vector) -> tuple[float, float, float]:
+    x, y, z = vector
+    return float(x), float(y), float(z)
 
 
 def slice_centres_z_mm(geometry: Geometry) -> NDArray[np.float64]:

@@ -15,9 +15,16 @@ from inference.results import BUILDERS
 from inference.results.codes import body_part_codes
 from inference.series_protocols import PROTOCOLS
 from node.__main__ import app
-from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES
+from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, WORKFLOW_SOP_CLASSES
 from node.peers import Admission
-from node.status import PROCESSING_FAILURE, REJECTIONS, STORE_STATUS
+from node.query import STUDY_ROOT_FIND
+from node.status import (
+    ANSWER_STATUS,
+    FAILURE_REASONS,
+    PROCESSING_FAILURE,
+    REJECTIONS,
+    STORE_STATUS,
+)
 from node.store_status import TABLE
 from storage.states import DELIVERY_NEXT, SERIES_NEXT
 
@@ -80,6 +87,25 @@ def peer_status() -> str:
 def sop_classes() -> str:
     """The storage SOP classes that are accepted."""
     return table(("SOP class", "UID"), [(UID(uid).name, f"`{uid}`") for uid in STORAGE_SOP_CLASSES])
+
+
+def workflow_sop_classes() -> str:
+    """What is provided and used beside storage."""
+    rows = [(UID(uid).name, f"`{uid}`", "SCP") for uid in WORKFLOW_SOP_CLASSES]
+    used = (UID(STUDY_ROOT_FIND).name, f"`{STUDY_ROOT_FIND}`", "SCU")
+    return table(("SOP class", "UID", "role"), [*rows, used])
+
+
+def answer_status() -> str:
+    """How a DIMSE-N request is answered."""
+    rows = [(f"`{status:04X}`", answer.value, meaning) for answer, (status, meaning) in ANSWER_STATUS.items()]
+    return table(("status", "why", "meaning"), rows)
+
+
+def failure_reasons() -> str:
+    """Why we do not commit to an instance."""
+    rows = [(f"`{reason:04X}`", fault.value, meaning) for fault, (reason, meaning) in FAILURE_REASONS.items()]
+    return table(("Failure Reason", "why", "meaning (PS3.3 C.14.1.1)"), rows)
 
 
 def transfer_syntaxes() -> str:
@@ -157,6 +183,9 @@ MAKERS: dict[str, Callable[[], str]] = {
     "rejections": rejections,
     "peer-status": peer_status,
     "sop-classes": sop_classes,
+    "workflow-sop-classes": workflow_sop_classes,
+    "answer-status": answer_status,
+    "failure-reasons": failure_reasons,
     "transfer-syntaxes": transfer_syntaxes,
     "results": results,
     "report-fields": report_fields,

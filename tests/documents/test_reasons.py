@@ -21,7 +21,7 @@ SAID = {
     "inference/variants.py": None,
     "inference/contrast.py": None,
     "inference/analysis.py": None,
-    "inference/series.py": "_warnings",
+    "storage/geometry/stack.py": "_tilt",
 }
 """Module to the function that gives reasons; None for all of them."""
 

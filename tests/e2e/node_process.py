@@ -24,7 +24,8 @@ peers:
   - {{name: modality, ae_title: STORESCU, may_send: true, hosts: [127.0.0.1]}}
   - {{name: asker, ae_title: ECHOSCU, may_send: true, hosts: [127.0.0.1]}}
   - {{name: pacs, ae_title: {pacs_ae}, gets_results: true, hosts: [127.0.0.1], port: {pacs_port}}}
-assembly: {{quiet_s: 2}}
+assembly:  # nothing is learned: each run waits alike
+  {{quiet_s: 2, quiet_min_s: 2, quiet_max_s: 2, long_quiet_s: 4, long_quiet_min_s: 4, long_quiet_max_s: 4}}
 storage: {{root: ./data, reserve_mb: 100}}
 delivery: {{retry_first_s: 2, retry_max_s: 10}}
 """

@@ -68,6 +68,19 @@ class Pacs:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as response:
             return json.loads(response.read())
 
+    def put(self, path: str, value: Any) -> None:
+        self._send("PUT", path, value)
+
+    def post(self, path: str, value: Any) -> Any:
+        return json.loads(self._send("POST", path, value))
+
+    def _send(self, method: str, path: str, value: Any) -> bytes:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        request = urllib.request.Request(url, data=json.dumps(value).encode(), method=method)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            content: bytes = response.read()
+        return content
+
     def file(self, instance: str) -> bytes:
         """The DICOM file of an instance, by Orthanc's identifier."""
         url = f"http://127.0.0.1:{self.http_port}/instances/{instance}/file"

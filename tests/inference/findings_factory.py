@@ -19,6 +19,7 @@ from inference.findings import (
     SliceScore,
 )
 from inference.series import ReadVolume
+from storage.geometry.verdicts import Check, noted, repaired
 
 
 def findings_of(read: ReadVolume) -> Findings:
@@ -65,4 +66,5 @@ def findings_of(read: ReadVolume) -> Findings:
         disagreements=(Disagreement(attribute="BodyPartExamined", header="CHEST", pixels="ABDOMEN"),),
         curve_warnings=("scores run backwards",),
         model=ModelIdentity(name="score", version="1", sha256="ab" * 32),
+        checks=(repaired(Check.SPACING, "resampled"), noted(Check.SCALE, "scores run backwards")),
     )

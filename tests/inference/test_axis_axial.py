@@ -122,7 +122,23 @@ def test_what_lies_outside_is_air():
     assert made.voxels.min() == -1000
 
 
-def test_a_sheared_volume_and_a_single_slice_are_left_alone():
-    sheared = geometry((5, 20, 20), turned(AXIAL, 0, 35), stacking=(0.0, 0.0, 1.0))
-    assert resampled(volume(sheared)) is None
+@pytest.mark.parametrize("degrees", [-35, -15, 15, 35])
+def test_a_sheared_volume_is_straightened(degrees):
+    """A coronal stack that climbs as it goes back: each voxel still holds its patient z."""
+    climbing = (0.0, float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees))))
+    sheared = geometry(
+        (30, 150, 100), CORONAL, pixel_mm=(2.0, 2.0), spacing_mm=4.0, origin_mm=(0, 0, 200), stacking=climbing
+    )
+    assert sheared.tilt_deg == pytest.approx(abs(degrees))
+
+    made = resampled(volume(sheared))
+
+    assert made is not None
+    middle = made.voxels[:, made.geometry.rows // 2, made.geometry.columns // 2]
+    inside = middle > -1000
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(middle[inside], made.z_mm[inside], atol=2.5)
+
+
+def test_a_single_slice_is_left_alone():
     assert resampled(volume(geometry((1, 20, 20), CORONAL))) is None

@@ -7,6 +7,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
+from inference.commands import _series_or_contradiction
+from inference.findings import Findings
 from inference.folder import find
 from inference.series import read_headers
 from storage.errors import Unreadable
@@ -72,3 +74,69 @@ def test_one_instance_in_two_files_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Unreadable, match="is in two files"):
         read_headers([*paths, paths[0]])
+
+
+def test_copies_of_one_image_are_ignored_and_two_images_under_one_uid_are_told(tmp_path: Path) -> None:
+    stack = stack_of(3)
+    save(stack, tmp_path / "a")
+    save(stack, tmp_path / "b")
+    stack[1].PatientComments = "written again by another program"
+    save(stack[1:2], tmp_path / "c")
+    found = find(tmp_path)
+    assert (found.copies, found.contradictions) == (4, {})
+
+    stack[1].PixelData = bytes(len(stack[1].PixelData))
+    save(stack[1:2], tmp_path / "d")
+    told = f"SOP Instance UID {stack[1].SOPInstanceUID} is in two files that hold two images"
+    assert find(tmp_path).contradictions == {uid("series"): told}
+
+
+def test_two_images_at_two_places_under_one_uid_are_told(tmp_path: Path) -> None:
+    stack = stack_of(3)
+    save(stack, tmp_path / "a")
+    stack[2].ImagePositionPatient = [0, 0, 999]
+    save(stack[2:], tmp_path / "b")
+    assert "two images" in find(tmp_path).contradictions[uid("series")]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values", "told"),
+    [
+        (
+            "PatientID",
+            ("a", "a", "b"),
+            "PatientID differs within the series: 2 files of value 1, 1 files of value 2",
+        ),
+        ("PatientName", ("Doe^Jane", "DOE^JANE^^", ""), None),
+        ("StudyInstanceUID", ("1.2", "1.3", "1.3"), "StudyInstanceUID differs within the series: 2 files"),
+    ],
+)
+def test_a_series_of_two_patients_or_studies_is_told_without_their_names(
+    tmp_path: Path, keyword: str, values: tuple[str, ...], told: str | None
+) -> None:
+    stack = stack_of(3)
+    for ds, value in zip(stack, values, strict=True):
+        setattr(ds, keyword, value)
+    save(stack, tmp_path)
+    found = find(tmp_path).contradictions
+    if told is None:
+        assert found == {}
+    else:
+        assert found[uid("series")].startswith(told)
+        assert not any(value in found[uid("series")].split() for value in values)
+
+
+def test_a_contradicted_series_is_not_analysed(tmp_path: Path) -> None:
+    stack = stack_of(3)
+    stack[0].PatientID = "another"
+    stack[1].PatientID = "one"
+    save(stack, tmp_path)
+
+    def never(read: object) -> Findings:
+        raise AssertionError("its pixels were read")
+
+    found = find(tmp_path)
+    (paths,) = found.series.values()
+    (report,) = _series_or_contradiction(uid("series"), paths, found.contradictions[uid("series")], never)
+    assert (report["eligible"], report["gate"]["verdict"]) == (False, "hold")
+    assert "PatientID differs" in report["reason"]

@@ -20,9 +20,10 @@ from pydicom.uid import (
 )
 
 from inference.pixels import PADDING_HU, to_hu
-from inference.series import ReadVolume, RefusedVolume, volumes_of
+from inference.series import ReadVolume, RefusedVolume, read_headers, volumes_of
 from inference.volume import Slice
 from storage.errors import NeedsDecoder
+from storage.geometry.gate import Check, CheckResult, Outcome, Verdict
 from tests.inference.series_factory import COLUMNS, ROWS, ct_slice, enhanced, save, set_pixels, stack_of
 
 
@@ -212,6 +213,21 @@ def test_truncated_pixels_are_refused_by_instance(tmp_path: Path) -> None:
     reason = refusal_of(datasets, tmp_path)
 
     assert reason.startswith(f"instance {datasets[1].SOPInstanceUID}: pixel data cannot be decoded")
+
+
+def test_pixels_that_cannot_be_decoded_hold_a_volume_whose_headers_are_sound(tmp_path: Path) -> None:
+    datasets = noisy_stack()
+    datasets[1].PixelData = datasets[1].PixelData[:100]
+    paths = save(datasets, tmp_path)
+
+    (refused,) = volumes_of(paths)
+
+    assert read_headers(paths).judged.verdict is Verdict.ACCEPT
+    assert isinstance(refused, RefusedVolume)
+    assert (refused.part.verdict, refused.part.geometry) == (Verdict.HOLD, None)
+    assert refused.part.checks[0] == CheckResult(
+        check=Check.PIXELS, outcome=Outcome.HELD, detail=refused.reason
+    )
 
 
 def test_absent_pixels_are_refused_by_instance(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.inference.findings_factory import findings_of
 from tests.inference.series_factory import CORONAL, save, stack_of, uid
 
 KEYS = [
-    "series_instance_uid", "volume", "eligible", "reason", "slices", "axis", "body_part", "contrast",
+    "series_instance_uid", "volume", "eligible", "reason", "gate", "slices", "axis", "body_part", "contrast",
     "slice_scores", "levels", "header_disagreements", "model", "seconds", "warnings",
 ]  # fmt: skip
 LEVEL_KEYS = [
@@ -66,6 +66,14 @@ def test_an_eligible_volume(read: ReadVolume) -> None:
         "volume": 1,
         "eligible": True,
         "reason": "",
+        "gate": {
+            "verdict": "repair",
+            "series_verdict": "accept",
+            "checks": [
+                {"check": "spacing", "outcome": "repaired", "detail": "resampled"},
+                {"check": "scale", "outcome": "noted", "detail": "scores run backwards"},
+            ],
+        },
         "slices": 3,
         "axis": {"value": "axial", "confidence": 0.99, "from_header": "axial", "from_pixels": "axial"},
         "body_part": {
@@ -123,6 +131,11 @@ def test_a_refused_volume_has_the_same_keys_and_the_axis_of_its_header(refusal: 
     assert list(report) == KEYS
     assert (report["eligible"], report["volume"], report["slices"]) == (False, 1, 2)
     assert report["reason"] == "too few slices: 2, at least 3 make a volume (instance 1, instance 2)"
+    assert report["gate"] == {
+        "verdict": "hold",
+        "series_verdict": "hold",
+        "checks": [{"check": "too few slices", "outcome": "held", "detail": report["reason"]}],
+    }
     assert report["axis"] == {
         "value": "coronal",
         "confidence": 0.0,
@@ -178,13 +191,26 @@ def test_the_table_has_a_line_per_volume_and_says_what_it_is_not_for(read: ReadV
     (second,) = [line for line in lines if "1.2.3 " in line]
     assert [cell.strip() for cell in first.split("│")[2:-1]] == [
         "1", "3", "axial", "ABDOMEN", "Abdomen", "yes", "-2", "not in field",
-        "scores run backwards; BodyPartExamined is CHEST; T12: 13 ribs are likely",
+        "spacing repaired; scores run backwards; BodyPartExamined is CHEST; T12: 13 ribs are likely",
     ]  # fmt: skip
     assert [cell.strip() for cell in second.split("│")[2:-1]] == [
         "", "2", "undetermined", "undetermined", "undetermined", "undetermined", "cannot tell", "cannot tell",
         "no reason",
     ]  # fmt: skip
     assert NOT_FOR_DIAGNOSIS in capture.get()
+
+
+def test_a_series_that_could_not_be_parted_has_a_verdict_too() -> None:
+    report = unanalysed(
+        series_instance_uid="1.2.3",
+        number=None,
+        slices=2,
+        reason="file 1 of 2 cannot be parsed as DICOM",
+        axis=Axis.UNDETERMINED,
+        seconds=SECONDS,
+    )
+    assert list(report) == KEYS
+    assert plain(report)["gate"] == {"verdict": "hold", "series_verdict": "hold", "checks": []}
 
 
 def fields(value, path=""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,6 +88,27 @@ def test_tracking_uid_belongs_to_the_output_of_the_volume() -> None:
     assert identity.tracking_uid(volume, "L3") == identity.tracking_uid(again, "L3")
     assert identity.tracking_uid(volume, "L3") != identity.tracking_uid(volume, "T12")
     assert identity.tracking_uid(volume, "L3") != identity.tracking_uid(replace(volume, number=2), "L3")
+
+
+def test_a_volume_is_itself_under_another_number() -> None:
+    """A phase that comes late shifts the numbers: what names a volume's results must not move."""
+    before = inputs()
+    moved = replace(before, volume=replace(before.volume, number=2, lineage=1))
+    for name in (identity.sop_instance_uid, identity.series_instance_uid):
+        assert name(moved, "SR") == name(before, "SR")
+    assert identity.tracking_uid(moved.volume, "L3") == identity.tracking_uid(before.volume, "L3")
+    newcomer = replace(before, volume=replace(before.volume, number=1, lineage=2))
+    assert identity.series_instance_uid(newcomer, "SR") != identity.series_instance_uid(before, "SR")
+    assert identity.tracking_uid(newcomer.volume, "L3") != identity.tracking_uid(before.volume, "L3")
+
+
+def test_uids_are_those_of_the_first_release() -> None:
+    """They were made of the number, which is the lineage of a first revision: no object is renamed."""
+    frames = "\n".join(f"{s.sop_instance_uid} {s.frame}" for s in inputs().volume.geometry.slices)
+    series = inputs().volume.series_instance_uid
+    digest = hashlib.sha256(f"{series}\n1\n{frames}".encode()).hexdigest()
+    expected = identity.uid("instance", "SR", digest, MODEL.sha256, "1", PROVENANCE.device_uid)
+    assert identity.sop_instance_uid(inputs(), "SR") == expected
 
 
 @pytest.mark.parametrize(

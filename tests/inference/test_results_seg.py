@@ -143,6 +143,38 @@ def test_mask_s_centroid_is_the_body_s_in_patient_space(
         assert corner + centroid[0] * column + centroid[1] * row == pytest.approx(expected, abs=0.1)
 
 
+def uneven(heights_mm: Sequence[float]) -> tuple[list[Dataset], Volume]:
+    """The synthetic series with its slices at these heights."""
+    evidence, volume = synthetic(len(heights_mm), 64)
+    geometry = volume.geometry
+    slices = []
+    for ds, placed, z in zip(evidence, geometry.slices, heights_mm, strict=True):
+        assert ds.SOPInstanceUID == placed.sop_instance_uid
+        x, y, _ = placed.position_mm
+        ds.ImagePositionPatient = [x, y, z]
+        slices.append(replace(placed, position_mm=(x, y, z)))
+    return evidence, replace(volume, geometry=replace(geometry, slices=tuple(slices), regular=False))
+
+
+def test_frames_of_an_uneven_series_lie_on_the_slices_that_were_sent(tmp_path: Path) -> None:
+    evidence, volume = uneven([100, 105, 109, 115.5, 120, 126])
+    seg = segmentation(evidence, volume)
+    sent = {ds.SOPInstanceUID: [float(v) for v in ds.ImagePositionPatient] for ds in evidence}
+    frames = [
+        (
+            frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID,
+            [float(v) for v in frame.PlanePositionSequence[0].ImagePositionPatient],
+        )
+        for frame in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert {uid for uid, _ in frames} == set(sent)
+    assert all(position == pytest.approx(sent[uid]) for uid, position in frames)
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert "SpacingBetweenSlices" not in measures
+    (tmp_path / "seg.dcm").write_bytes(to_bytes(seg))
+    assert "Error" not in run("dciodvfy", tmp_path / "seg.dcm")
+
+
 def test_itk_reads_every_segment_where_the_body_is(tmp_path: Path) -> None:
     evidence, volume = synthetic(6, 200)
     seg = segmentation(evidence, volume)

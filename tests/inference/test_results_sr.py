@@ -26,6 +26,7 @@ from inference.findings import (
 from inference.results import BUILDERS, Inputs, ResultObject, build_results
 from inference.volume import Volume
 from storage.errors import InvalidResult
+from storage.geometry.verdicts import Check, CheckResult, noted, repaired
 from tests.inference.results_factory import (
     PROVENANCE,
     findings_of,
@@ -93,6 +94,7 @@ def test_reads_from_top_to_bottom_as_a_radiologist_does() -> None:
         "T12 level point",
         "L3 level slice",
         "L3 level point",
+        "Quality",
         "Remarks",
         "Region pelvis",
         "Region abdomen",
@@ -207,6 +209,7 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
         "Series class",
         "Imaging axis",
         "Intravenous contrast",
+        "Quality",
         "Remarks",
         "Slice scores",
     ]
@@ -223,6 +226,52 @@ def test_without_remarks_there_is_no_group_for_them() -> None:
     assert remarks(report(evidence, volume, findings_of(volume))) == []
 
 
+def quality(*checks: CheckResult) -> tuple[list[str], list[str]]:
+    """Code and comments of the quality group."""
+    evidence, volume = synthetic()
+    document = report(evidence, volume, findings_of(volume, checks=checks))
+    group = groups(document)["Quality"]
+    assert remarks(document) == []
+    return values(group, "111050"), texts(group[0])
+
+
+CHECKED = (
+    "Checked: orientation, positions, spacing, rescaling, and whether the body agrees with them;"
+    " not the quality of the images for diagnosis."
+)
+
+
+def test_a_volume_that_the_gate_accepts_meets_its_standard() -> None:
+    assert quality() == (["111237"], [f"Geometry gate: accept. {CHECKED}"])
+    told_apart = noted(Check.PHASES, "apart by AcquisitionNumber")
+    assert quality(told_apart) == (
+        ["111237"],
+        [f"Geometry gate: accept. {CHECKED}", "phases, noted: apart by AcquisitionNumber"],
+    )
+
+
+def test_what_was_repaired_or_contradicts_the_header_is_below_the_standard() -> None:
+    mended = repaired(Check.OFFSET, "HU are 1024 too high; 1024 subtracted")
+    assert quality(mended) == (
+        ["111236"],
+        [f"Geometry gate: repair. {CHECKED}", "HU offset, repaired: HU are 1024 too high; 1024 subtracted"],
+    )
+    for check in (Check.SYMMETRY, Check.PLANE, Check.SCALE):
+        codes, said = quality(noted(check, "12 against 34"))
+        assert codes == ["111236"]
+        assert said == [f"Geometry gate: accept. {CHECKED}", f"{check}, noted: 12 against 34"]
+
+
+def test_a_warning_that_is_a_check_is_not_said_twice() -> None:
+    evidence, volume = synthetic()
+    findings = findings_of(
+        volume, checks=(noted(Check.SCALE, "reversed order"),), curve_warnings=("reversed order", "a gap")
+    )
+    document = report(evidence, volume, findings)
+    assert remarks(document) == ["a gap"]
+    assert texts(groups(document)["Quality"][0])[1:] == ["scale, noted: reversed order"]
+
+
 def test_without_a_frame_of_reference_there_is_no_point() -> None:
     evidence, volume = synthetic(frame=None)
     found = names(report(evidence, volume, findings_of(volume)))
@@ -237,7 +286,7 @@ def test_coronal_reformat_has_points_but_no_slices_and_no_scores() -> None:
         volume, slice_scores=(), t12=LevelFinding(presence=Presence.NOT_IN_FIELD), l3=level
     )
     document = report(evidence, volume, replace(findings, body_part=replace(findings.body_part, regions=())))
-    assert names(document)[5:] == ["L3 level point", "Remarks"]
+    assert names(document)[5:] == ["L3 level point", "Quality", "Remarks"]
     middle = (-20 + 31.5 * 0.8, -30 + 6 * 2, 77.5)
     assert groups(document)["L3 level point"].roi.value[0] == pytest.approx(middle, abs=1e-4)
 

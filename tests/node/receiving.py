@@ -181,6 +181,12 @@ class Store:
         with self.ledger.writing() as connection:
             arrivals.close_association(connection, id, Ending.RELEASED, at)
 
+    def forget(self) -> None:
+        """Remove every row; what a test finds afterwards is its own."""
+        with self.ledger.writing() as connection:
+            for table in reversed(schema.metadata.sorted_tables):
+                connection.execute(table.delete())
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Another process holds SQLite's write lock."""
@@ -282,12 +288,18 @@ def store(
     message.AffectedSOPInstanceUID = sop_instance_uid
     message.Priority = 2
     message.DataSet = BytesIO(data_set)
-    association._reactor_checkpoint.clear()  # the reactor would take the response away
-    eventually(lambda: association._is_paused, what="the reactor pauses")
+    pause(association)
     association.dimse.send_msg(message, association.accepted_contexts[context].context_id)
     response = association.dimse.get_msg(block=True)[1]
     association._reactor_checkpoint.set()
     return response
+
+
+def pause(association: Any) -> None:
+    """Stop pynetdicom's reactor, which would take a response away: when this returns, it stands still."""
+    checkpoint = association._reactor_checkpoint
+    checkpoint.clear()
+    eventually(lambda: checkpoint._cond._waiters, what="the reactor to wait")
 
 
 def send(port: int, ds: Dataset, syntax: UID = LE, **request_settings: Any) -> Any:

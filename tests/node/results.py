@@ -73,7 +73,12 @@ def analysed(store: Store, *, kinds: tuple[str, ...] = ("sr", "seg"), revision: 
     )
     with store.ledger.writing() as connection:
         assert revision == outcomes.complete(
-            connection, SERIES, last_received_at=series.last_received_at, evidence="quiet", now=200.0
+            connection,
+            SERIES,
+            last_received_at=series.last_received_at,
+            rule="r",
+            evidence="quiet",
+            now=200.0,
         )
         outcomes.record_analysis(
             connection, [(volume, [])], rows, series_instance_uid=SERIES, revision=revision, now=300.0

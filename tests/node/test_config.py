@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 from pydantic import ValidationError
 
-from node.config import Config, Peer, Storage, load
+from node.config import Assembly, Config, Peer, Storage, load
 from node.config_environment import variables
 from storage.errors import ConfigError
 
@@ -28,7 +28,7 @@ FAULTS = {
     "unknown section": (
         "nodes: {}\n",
         "config.yaml:1:1: nodes: unknown key; did you mean 'node'? "
-        "allowed here: node, peers, assembly, storage, inference, delivery",
+        "allowed here: node, peers, assembly, storage, inference, delivery, query, commitment",
     ),
     "unknown key": (
         "node:\n  prot: 104\n",
@@ -41,7 +41,7 @@ FAULTS = {
     "unknown key of a peer": (
         "peers:\n  - {name: a, ae_title: A, aetitle: B}\n",
         "config.yaml:2:28: peers[0].aetitle: unknown key; did you mean 'ae_title'? "
-        "allowed here: name, ae_title, may_send, gets_results, hosts, port",
+        "allowed here: name, ae_title, may_send, gets_results, hosts, port, query_for",
     ),
     "port out of range": (
         "node:\n  host: 0.0.0.0\n  port: 70000\n",
@@ -115,6 +115,17 @@ FAULTS = {
         "config.yaml:2:53: peers[0].hosts: '10.0.0.0/24' is a network; "
         "one machine is needed: an address or a DNS name",
     ),
+    "asked nowhere": (
+        "peers:\n"
+        "- {name: ct, ae_title: C, may_send: true, hosts: [10.0.0.1]}\n"
+        "- {name: a, ae_title: A, hosts: [10.0.0.9], query_for: [ct]}\n",
+        "config.yaml:3:56: peers[1].query_for: is given, but not where to ask: "
+        "hosts, an address or a name first, and port",
+    ),
+    "asked for nobody": (
+        "peers:\n- {name: a, ae_title: A, hosts: [10.0.0.9], port: 104, query_for: [ct]}\n",
+        "config.yaml:2:1: peers: peers[0].query_for: 'ct' is no peer that may send",
+    ),
     "bad CIDR": (
         "peers:\n  - name: a\n    ae_title: A\n    hosts: [10.0.0.9, 10.0.0.0/33]\n",
         "config.yaml:4:23: peers[0].hosts[1]: '10.0.0.0/33' is not a network in CIDR form, "
@@ -136,6 +147,14 @@ FAULTS = {
     "quiet of zero": (
         "assembly: {quiet_s: 0}\n",
         "config.yaml:1:21: assembly.quiet_s: 0 is too small; it must be more than 0.0",
+    ),
+    "the most of a quiet below its least": (
+        "assembly:\n  quiet_min_s: 20\n",
+        "config.yaml:1:1: assembly.quiet_max_s: 15 is less than assembly.quiet_min_s (20)",
+    ),
+    "the most of the long quiet below its least": (
+        "assembly:\n  long_quiet_max_s: 5\n",
+        "config.yaml:2:21: assembly.long_quiet_max_s: 5 is less than assembly.long_quiet_min_s (20)",
     ),
     "cap that never comes": (
         "assembly: {cap_s: .inf}\n",
@@ -335,3 +354,23 @@ def test_where_a_peer_is_called(hosts: tuple[str, ...], port: int | None, called
 
 def test_default_storage_needs_no_file() -> None:
     assert Storage().root == Path("ctnode-data")
+
+
+@pytest.mark.parametrize(
+    ("written", "short_s", "long_s"),
+    [
+        ({}, (2, 4, 15), (20, 60, 300)),
+        ({"quiet_s": 0.1}, (0.1, 0.1, 15), (1.5, 1.5, 300)),  # what is written lies within what is learned
+        ({"quiet_s": 30.0}, (2, 30, 30), (20, 450, 450)),
+        ({"quiet_s": 2.0}, (2, 2, 15), (20, 30, 300)),
+        ({"quiet_s": 90.0, "long_quiet_s": 60.0}, (2, 90, 90), (20, 90, 300)),  # long is never the shorter
+        ({"long_quiet_s": 5.0}, (2, 4, 15), (5, 5, 300)),
+        ({"quiet_min_s": 4.0, "quiet_max_s": 4.0}, (4, 4, 4), (20, 60, 300)),  # nothing is learned
+    ],
+)
+def test_the_bounds_of_what_is_learned(
+    written: dict[str, float], short_s: tuple[float, ...], long_s: tuple[float, ...]
+) -> None:
+    found = Assembly(**written).bounds
+    assert (found.least.short_s, found.untaught.short_s, found.most.short_s) == short_s
+    assert (found.least.long_s, found.untaught.long_s, found.most.long_s) == long_s

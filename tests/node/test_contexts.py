@@ -9,6 +9,7 @@ from node.contexts import (
     STORAGE_SOP_CLASSES,
     STORAGE_TRANSFER_SYNTAXES,
     UNCOMPRESSED,
+    WORKFLOW_SOP_CLASSES,
     accepted_contexts,
 )
 from storage.header import CT_SOP_CLASSES
@@ -36,11 +37,19 @@ def test_ct_is_among_them() -> None:
     assert set(CT_SOP_CLASSES) <= set(STORAGE_SOP_CLASSES)
 
 
-def test_verification_is_uncompressed_and_storage_takes_all() -> None:
-    verification, *storage = accepted_contexts()
-    assert verification.abstract_syntax == "1.2.840.10008.1.1"
-    assert "1.2.840.10008.1.2" in verification.transfer_syntax  # the default: PS3.5 10.1
-    assert all(context.transfer_syntax == list(STORAGE_TRANSFER_SYNTAXES) for context in storage)
+def test_the_workflow_is_uncompressed_and_storage_takes_all() -> None:
+    contexts = {str(context.abstract_syntax): context.transfer_syntax for context in accepted_contexts()}
+    names = [UID_dictionary[uid][0] for uid in WORKFLOW_SOP_CLASSES]
+    assert names == [
+        "Verification SOP Class",
+        "Modality Performed Procedure Step SOP Class",
+        "Storage Commitment Push Model SOP Class",
+    ]
+    for uid in WORKFLOW_SOP_CLASSES:
+        syntaxes = contexts.pop(uid)
+        assert set(syntaxes) == {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}  # the default: PS3.5 10.1
+    assert all(syntaxes == list(STORAGE_TRANSFER_SYNTAXES) for syntaxes in contexts.values())
+    assert set(contexts) == set(STORAGE_SOP_CLASSES)
 
 
 def test_the_transfer_syntaxes_are_real_and_sorted_rightly() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from pydicom.uid import MRImageStorage
 
-from node import dispatcher
+from node import completion, dispatcher
+from node.completion import analysis, analysis_key
 from node.config import Assembly, Config, Delivery, Peer, Storage
-from node.dispatcher import Dispatcher, analysis, analysis_key, patient
+from node.dispatcher import Dispatcher, patient
 from node.intake import Intake
 from storage import deliveries, events, outcomes, workflows
 from storage.errors import LedgerDown, Refused
@@ -26,7 +27,9 @@ from tests.node.scu_peers import scp
 from tests.waiting import eventually
 
 workflow_template = results.workflow_template
-CONFIG = Config(assembly=Assembly(quiet_s=8, cap_s=60))
+CONFIG = Config(assembly=Assembly(quiet_s=8, long_quiet_s=8, cap_s=60))
+
+QUIET = "8 s quiet, no open association, 2 instances, "
 
 
 class Node:
@@ -71,7 +74,7 @@ def test_a_series_is_complete_and_its_job_is_owed(node: Node) -> None:
     assert node.jobs() == []
     assert node.assemble(113) == (SeriesState.QUEUED, 1)
     series = node.store.series()
-    assert series.evidence == "quiet for 8 s, no open association, 2 instances"
+    assert (series.rule, str(series.evidence).startswith(QUIET)) == ("long quiet", True)
     assert (series.completed_at, series.instances) == (113, 2)
     assert node.jobs() == [f"analyse/{SERIES}/1"]
     (job,) = job_statuses(node.store).values()
@@ -85,11 +88,11 @@ def test_a_late_instance_is_a_new_revision(node: Node) -> None:
     node.take(1, at=100)
     node.store.close_association("a1", 101)
     assert node.assemble(108) == (SeriesState.QUEUED, 1)
-    node.take(1, at=150)  # the same again is none
-    assert node.assemble(150) == (SeriesState.QUEUED, 1)
-    node.take(2, at=200)
-    assert node.assemble(207.9) == (SeriesState.RECEIVING, 1)
-    assert node.assemble(208) == (SeriesState.QUEUED, 2)
+    node.take(1, at=109)  # the same again is none
+    assert node.assemble(109) == (SeriesState.QUEUED, 1)
+    node.take(2, at=110)
+    assert node.assemble(124.9) == (SeriesState.RECEIVING, 1)  # it has paused for 10 s before
+    assert node.assemble(125) == (SeriesState.QUEUED, 2)
     assert node.jobs() == [f"analyse/{SERIES}/1", f"analyse/{SERIES}/2"]
 
 
@@ -100,8 +103,8 @@ def test_what_is_not_eligible_says_why_and_is_never_analysed(node: Node) -> None
     assert node.assemble(108) == (SeriesState.NOT_ELIGIBLE, 1)
     assert node.store.series().reason == "not CT image data: MR Image Storage (1 instances)"
     assert node.jobs() == []
-    node.take(2, at=200)  # a CT image after all
-    assert node.assemble(208) == (SeriesState.QUEUED, 2)
+    node.take(2, at=110)  # a CT image after all
+    assert node.assemble(125) == (SeriesState.QUEUED, 2)
     assert node.jobs() == [f"analyse/{SERIES}/2"]
 
 
@@ -145,14 +148,14 @@ def test_an_instance_that_slips_in_while_it_is_decided(node: Node, monkeypatch: 
     node.store.association("a1")
     node.take(1, at=100)
     node.store.close_association("a1", 101)
-    decide = dispatcher.decide
+    decide = completion.decide
 
     def meanwhile(*arguments: object, **named: object) -> object:
         node.take(2, at=108)
         return decide(*arguments, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(dispatcher, "decide", meanwhile)
+        patch.setattr(completion, "decide", meanwhile)
         assert node.assemble(108) == (SeriesState.RECEIVING, 0)
     assert node.jobs() == []
     assert node.assemble(116) == (SeriesState.QUEUED, 1)
@@ -321,7 +324,7 @@ def test_a_running_dispatcher_brings_results_to_their_destinations(
         pacs = Peer(name="pacs", ae_title="PEER", gets_results=True, hosts=("127.0.0.1",), port=address.port)
         config = Config(
             peers=(pacs,),
-            assembly=Assembly(quiet_s=0.1, cap_s=60),
+            assembly=Assembly(quiet_s=0.1, long_quiet_s=0.1, cap_s=60),
             storage=Storage(root=tmp_path, retention_days=0),
             delivery=Delivery(retry_first_s=0.2, retry_max_s=0.2),
         )

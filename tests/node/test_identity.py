@@ -23,7 +23,7 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from node.identity import check_identity, ineligible, parse_header
+from node.identity import Contents, check_identity, ineligible, parse
 from storage.errors import InvalidIdentity, Unreadable
 from storage.header import Header
 from tests.node.receiving import SERIES, STUDY, ct, encoded
@@ -37,10 +37,15 @@ UNCOMPRESSED = [
 ]
 
 
+def parsed(data_set: bytes, syntax: UID) -> Contents:
+    return parse(data_set, str(syntax), b"key")
+
+
 @pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda uid: uid.name)
 def test_a_header_is_read_in_each_encoding(syntax: UID) -> None:
-    header, has_pixels = parse_header(encoded(ct(7), syntax), str(syntax))
-    assert has_pixels
+    contents = parsed(encoded(ct(7), syntax), syntax)
+    header = contents.header
+    assert contents.has_pixels and contents.slices is None
     assert (header.sop_instance_uid, header.series_instance_uid) == (f"{SERIES}.7", SERIES)
     assert (header.study_instance_uid, header.rows, header.instance_number) == (STUDY, 16, 7)
 
@@ -50,7 +55,7 @@ def test_a_data_set_that_is_cut_anywhere_is_refused(pixels: str) -> None:
     """Cut at each byte: refused, unless the cut falls between two elements and costs no pixel."""
     syntax = JPEGLSLossless if pixels == "fragments" else ExplicitVRLittleEndian
     data_set = encoded(_small(pixels), ExplicitVRLittleEndian)
-    assert parse_header(data_set, str(syntax))[1] is (pixels != "none")
+    assert parsed(data_set, syntax).has_pixels is (pixels != "none")
     accepted = [cut for cut in range(len(data_set)) if _is_read(data_set[:cut], syntax)]
     assert accepted == _boundaries(pixels)
 
@@ -78,7 +83,7 @@ def _boundaries(pixels: str) -> list[int]:
 
 def _is_read(data_set: bytes, syntax: UID) -> bool:
     try:
-        parse_header(data_set, str(syntax))
+        parsed(data_set, syntax)
     except Unreadable:
         return False
     return True
@@ -96,25 +101,25 @@ def _is_read(data_set: bytes, syntax: UID) -> bool:
 def test_a_data_set_is_read_to_its_end(tail: bytes) -> None:
     data_set = encoded(ct(PixelData=None)) + tail
     with pytest.raises(Unreadable, match="cannot be read beyond byte"):
-        parse_header(data_set, str(ExplicitVRLittleEndian))
+        parsed(data_set, ExplicitVRLittleEndian)
 
 
 @pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda uid: uid.name)
 def test_pixels_that_are_cut_are_refused(syntax: UID) -> None:
     data_set = encoded(ct(), syntax)
     with pytest.raises(Unreadable):
-        parse_header(data_set[:-4], str(syntax))
+        parsed(data_set[:-4], syntax)
 
 
 def test_the_message_says_what_is_missing_and_nothing_of_the_patient() -> None:
     data_set = encoded(ct())
     with pytest.raises(Unreadable, match=r"^\(7FE0,0010\) says 512 bytes, 412 came$"):
-        parse_header(data_set[:-100], str(ExplicitVRLittleEndian))
+        parsed(data_set[:-100], ExplicitVRLittleEndian)
     with pytest.raises(Unreadable, match=r"^data set of 0 bytes holds no element$"):
-        parse_header(b"", str(ImplicitVRLittleEndian))
+        parsed(b"", ImplicitVRLittleEndian)
     broken = encoded(ct(PatientID="MEIER")).replace(b"LO", b"US")  # read as numbers of two bytes
     with pytest.raises(Unreadable) as error:
-        parse_header(broken[:-2], str(ExplicitVRLittleEndian))
+        parsed(broken[:-2], ExplicitVRLittleEndian)
     assert "MEIER" not in str(error.value)
 
 
@@ -125,7 +130,7 @@ def test_the_message_says_what_is_missing_and_nothing_of_the_patient() -> None:
 )
 def test_the_encoding_must_be_the_negotiated_one(negotiated: UID, sent: UID) -> None:
     with pytest.raises(Unreadable):
-        parse_header(encoded(ct(), sent), str(negotiated))
+        parsed(encoded(ct(), sent), negotiated)
 
 
 @settings(max_examples=300, deadline=None)
@@ -133,7 +138,7 @@ def test_the_encoding_must_be_the_negotiated_one(negotiated: UID, sent: UID) -> 
 def test_random_bytes_are_refused_as_data(data_set: bytes, syntax: UID) -> None:
     """By this error and no other, or they parse and lack the UIDs."""
     try:
-        header, _ = parse_header(data_set, str(syntax))
+        header = parsed(data_set, syntax).header
     except Unreadable:
         return
     with pytest.raises(InvalidIdentity):
@@ -153,15 +158,15 @@ def test_one_wrong_byte_raises_nothing_unforeseen(data: st.DataObject) -> None:
 def test_a_deflated_data_set_may_be_padded_to_an_even_length() -> None:
     """PS3.5 A.5: one NULL after the deflated bytes."""
     deflated = encoded(ct(), DeflatedExplicitVRLittleEndian)
-    assert parse_header(deflated + b"\0", str(DeflatedExplicitVRLittleEndian))[1]
+    assert parsed(deflated + b"\0", DeflatedExplicitVRLittleEndian).has_pixels
     with pytest.raises(Unreadable, match="error"):
-        parse_header(deflated[:-3], str(DeflatedExplicitVRLittleEndian))
+        parsed(deflated[:-3], DeflatedExplicitVRLittleEndian)
     inflated = zlib.decompress(deflated, -zlib.MAX_WBITS)
     assert read_dataset(BytesIO(inflated), False, True).Rows == 16
 
 
 def test_what_follows_the_pixels_is_not_looked_at() -> None:
-    assert parse_header(encoded(ct()) + b"\0", str(ExplicitVRLittleEndian))[1]
+    assert parsed(encoded(ct()) + b"\0", ExplicitVRLittleEndian).has_pixels
 
 
 UIDS = {"StudyInstanceUID": 0x0020000D, "SeriesInstanceUID": 0x0020000E, "SOPInstanceUID": 0x00080018}
@@ -219,3 +224,10 @@ def test_what_the_models_read() -> None:
     assert ineligible(_header(), False) == "no Pixel Data"
     assert ineligible(_header(SOPClassUID=EnhancedCTImageStorage), True) is None
     assert ineligible(_header(SOPClassUID=MRImageStorage), True) == "not CT image data: MR Image Storage"
+
+
+def test_a_value_of_a_wrong_length_is_unreadable() -> None:
+    rows = b"\x28\x00\x10\x00"  # (0028,0010), two bytes of an eight-byte VR
+    broken = encoded(ct()).replace(rows + b"US", rows + b"FD")
+    with pytest.raises(Unreadable, match="BytesLengthException"):
+        parsed(broken, ExplicitVRLittleEndian)

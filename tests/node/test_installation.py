@@ -1,4 +1,4 @@
-"""One Device UID for the life of an installation."""
+"""One Device UID, and one secret, for the life of an installation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.blobs import is_uid
-from storage.installation import FILE_NAME, device_uid
+from storage.installation import FILE_NAME, KEY_BYTES, KEY_FILE_NAME, device_uid, patient_key
 
 
 def test_it_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -49,3 +49,12 @@ def test_threads_agree(tmp_path: Path) -> None:
         thread.join(10)
     assert len(found) == 8
     assert len(set(found)) == 1
+
+
+def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    first = patient_key(tmp_path)
+    assert len(first) == KEY_BYTES and patient_key(tmp_path) == first
+    assert (tmp_path / KEY_FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE_NAME]
+    (tmp_path / "other").mkdir()
+    assert patient_key(tmp_path / "other") != first

@@ -16,8 +16,14 @@ from node.turns import Turns
 from storage import arrivals
 from storage.blobs import BlobName
 from storage.errors import Duplicate, LedgerDown, Misfiled, OutOfSpace, Refused
+from storage.geometry.frames import placed_slices
+from storage.geometry.gate import Verdict, judge
+from storage.geometry.index import placed_of
 from storage.header import Header
+from storage.installation import patient_key
+from storage.patient import patient_digests
 from storage.records import Instance
+from tests.inference.series_factory import enhanced
 from tests.node.receiving import SERIES, STUDY, Store, ct, encoded, received
 from tests.waiting import eventually
 
@@ -219,3 +225,37 @@ def test_turns_are_kept_for_each_uid_and_forgotten() -> None:
     waiting.join(10)
     assert order == ["first", "second"]
     assert turns._taken == {}
+
+
+def test_the_frames_of_an_enhanced_image_and_the_patients_digests_are_kept(
+    store: Store, intake: Intake
+) -> None:
+    ds = enhanced(4, PatientName="DOE^JANE", PatientID="4711")
+
+    intake.accept(received(ds, association_id=store.association()))
+
+    row = store.instance(ds.SOPInstanceUID)
+    assert row.slices == placed_slices(ds)
+    assert row.patient is not None and list(row.patient) == ["PatientID", "PatientName"]
+    assert row.patient == patient_digests(ds, patient_key(store.blobs.root))
+    assert judge(placed_of(row)).verdict is Verdict.ACCEPT
+
+
+def test_a_classic_image_is_placed_by_its_header_alone(store: Store, intake: Intake) -> None:
+    intake.accept(received(ct(PatientID=""), association_id=store.association()))
+
+    row = store.instance(UID_1)
+    assert (row.slices, row.patient) == (None, {})
+
+
+def test_broken_functional_groups_are_no_reason_not_to_store(store: Store, intake: Intake) -> None:
+    ds = enhanced(4)
+    temporal_position_index = b"\x20\x00\x28\x91"
+    broken = encoded(ds).replace(temporal_position_index + b"UL", temporal_position_index + b"FD")  # 4 bytes
+    request = received(ds, association_id=store.association(), data_set=broken)
+
+    assert intake.accept(request) is Taken.NEW
+
+    row = store.instance(ds.SOPInstanceUID)
+    assert row.slices is None
+    assert judge(placed_of(row)).verdict is Verdict.HOLD

@@ -16,7 +16,8 @@ from storage import arrivals, schema
 from storage.blobs import Shelf
 from storage.ledger import Ledger
 from storage.states import Ending, SeriesState
-from tests.node.receiving import SERIES, Store, ct, encoded, received
+from tests.inference.series_factory import enhanced
+from tests.node.receiving import SERIES, STUDY, Store, ct, encoded, received
 
 DAY_S = 86_400.0
 NOW = 1_000 * DAY_S + 5_000
@@ -197,3 +198,21 @@ def test_rows_of_the_future_do_not_hide_the_present(store: Store) -> None:
     take(store, 2)
     forget(store, 2)
     assert recovered(store).indexed == 1
+
+
+def test_a_row_that_is_written_again_has_the_same_slices_and_patient(store: Store) -> None:
+    ds = enhanced(3, SeriesInstanceUID=SERIES, StudyInstanceUID=STUDY, PatientID="4711")
+    Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: NOW).accept(
+        received(ds, association_id="a1")
+    )
+    before = store.instance(ds.SOPInstanceUID)
+    with store.ledger.writing() as connection:
+        connection.execute(delete(schema.instance))
+        connection.execute(delete(schema.series))
+
+    assert recovered(store).indexed == 1
+
+    after = store.instance(ds.SOPInstanceUID)
+    assert (after.slices, after.patient) == (before.slices, before.patient)
+    assert after.slices is not None and len(after.slices) == 3
+    assert after.patient is not None and list(after.patient) == ["PatientID"]

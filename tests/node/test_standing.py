@@ -14,15 +14,19 @@ from typer.testing import CliRunner
 
 from node import standing, tables
 from node.commands_node import app
-from storage import deliveries, events, outcomes
+from node.config import Assembly
+from node.intake import Intake
+from node.volume_lines import gate_line, volume_lines
+from storage import arrivals, deliveries, events, expectations, outcomes
 from storage.errors import ConfigError
 from storage.records import Event, VolumeRow
-from storage.states import DeliveryState, SeriesState
+from storage.states import DeliveryState, SeriesState, Source
 from tests.node import results
-from tests.node.receiving import SERIES, Store
+from tests.node.receiving import SERIES, Store, ct, received
 from tests.node.results import analysed, job_statuses, states, workflow_ledger
 
 workflow_template = results.workflow_template
+NOW = 1000.0
 HOSTILE = "C000 [/b] no [red]room[/red] \\"
 
 
@@ -72,12 +76,13 @@ def test_the_node_at_a_glance(store: Store) -> None:
 
 def test_one_series_in_full(store: Store) -> None:
     with store.ledger.reading() as connection:
-        found = standing.series_standing(connection, SERIES)
-        assert standing.series_standing(connection, "1.2.3") is None
+        found = standing.series_standing(connection, SERIES, Assembly(), NOW)
+        assert standing.series_standing(connection, "1.2.3", Assembly(), NOW) is None
     assert found is not None
     report = {
         "axis": {"value": "axial"},
         "body_part": {"value": "abdomen"},
+        "contrast": {"value": "yes"},
         "levels": {"T12": {"found": True, "z_mm": -12.4}, "L3": {"found": False, "state": "not covered"}},
     }
     volume = replace(found.volumes[0], report=report, slices=118)
@@ -94,9 +99,117 @@ def test_one_series_in_full(store: Store) -> None:
     text = shown(tables.series_table(replace(found, volumes=(volume, refused))))
     assert re.search(rf"^series +{SERIES}$", text, re.MULTILINE)
     assert re.search(r"^state +analysed, revision 1, 1 instances$", text, re.MULTILINE)
-    assert re.search(r"^ *1 +118 +axial +abdomen +-12 +not", text, re.MULTILINE)
-    assert "orientation" in text and "[x]" in text and " edge " in text
+    assert re.search(r"^1 +118 +axial +abdomen +yes +-12 +not covered$", text, re.MULTILINE)
+    assert re.search(r"^2 +3 +edge$", text, re.MULTILINE)
+    assert re.search(r"^volume 1: accept$", text, re.MULTILINE)
+    assert re.search(r"^gate +split: 1 accept, 1 hold$", text, re.MULTILINE)
+    assert re.search(r"^volume 2: hold: orientation differs \[x\]$", text, re.MULTILINE)
     assert re.search(r"sr +pacs +waiting +1 +A700 full", text)
+
+
+def test_a_series_that_is_received_says_what_it_waits_for(store: Store) -> None:
+    intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: NOW - 1)
+    intake.accept(received(ct(2), association_id="open"))
+    with store.ledger.reading() as connection:
+        found = standing.series_standing(connection, SERIES, Assembly(), NOW)
+    assert found is not None and found.waits is not None
+    text = squeezed(shown(tables.series_table(found)))
+    assert f"waits for {found.waits.reason}" in text
+    told = standing.series_json(found)
+    assert (told["waits_for"], told["state"]) == (found.waits.reason, "receiving")
+    endless = replace(found, waits=replace(found.waits, until=float("inf")))
+    assert standing.series_json(endless)["waits_until"] is None
+    settled = replace(found, waits=None)
+    assert standing.series_json(settled)["waits_for"] is None
+    assert "waits for" not in shown(tables.series_table(settled))
+
+
+TURNED = "the body mirrors itself front to back (0.61) and not left to right (0.21)"
+GATED = {
+    "axis": {"value": "axial"},
+    "body_part": {"value": "undetermined"},
+    "contrast": {"value": "undetermined", "reason": "too little is seen"},
+    "levels": {
+        name: {"found": False, "state": "cannot tell", "reason": f"not credible: {TURNED}"}
+        for name in ("T12", "L3")
+    },
+    "gate": {
+        "verdict": "repair",
+        "series_verdict": "split",
+        "checks": [
+            {"check": "HU offset", "outcome": "repaired", "detail": "HU are 1024 too high; 1024 subtracted"},
+            {"check": "symmetry", "outcome": "noted", "detail": TURNED},
+        ],
+    },
+    "warnings": ["Not for diagnosis", "HU are 1024 too high; 1024 subtracted", TURNED, "gap: 9.0 mm"],
+    "header_disagreements": [{"attribute": "BodyPartExamined", "header": "HEAD", "pixels": "CHEST"}],
+}
+
+
+def test_the_verdict_and_the_reasons_of_a_volume_each_once(store: Store) -> None:
+    with store.ledger.reading() as connection:
+        found = standing.series_standing(connection, SERIES, Assembly(), NOW)
+    assert found is not None
+    volume = replace(found.volumes[0], report=GATED)
+    assert volume_lines(volume) == [
+        "volume 1: repair",
+        "HU offset, repaired: HU are 1024 too high; 1024 subtracted",
+        f"symmetry, noted: {TURNED}",
+        "T12 and L3, cannot tell: not credible: see symmetry",
+        "contrast, undetermined: too little is seen",
+        "gap: 9.0 mm",
+        "BodyPartExamined: the header says HEAD, the pixels say CHEST",
+    ]
+    assert volume_lines(replace(volume, carried_from=3, report={})) == ["volume 1: accept, as in revision 3"]
+    held = {"verdict": "hold", "checks": [{"check": "missing slices", "outcome": "held", "detail": "2 of 9"}]}
+    refused = replace(volume, eligible=False, reason="2 of 9; and more", report=GATED | {"gate": held})
+    assert volume_lines(refused) == ["volume 1: hold: 2 of 9; and more"]
+    assert gate_line((volume, refused)) == "split: 1 hold, 1 repair"
+    assert gate_line((replace(volume, report={}),)) == "accept: 1 accept"
+    assert gate_line(()) == "-"
+    text = shown(tables.series_table(replace(found, volumes=(volume,))))
+    assert (
+        "\n  symmetry, noted: the body mirrors itself front to back (0.61) and not left to\n  right" in text
+    )
+
+
+def test_why_the_series_was_complete_and_who_counts_its_instances(store: Store) -> None:
+    with store.ledger.writing() as connection:
+        (image,) = arrivals.instances_of(connection, SERIES)
+        for source, told_by, count, listed in (
+            (Source.QUERY, "MAINPACS", 3, None),
+            (Source.MPPS, "1.2.840.99", 1, [image.header.sop_instance_uid]),
+        ):
+            expectations.tell(
+                connection,
+                series_instance_uid=SERIES,
+                source=source,
+                told_by=told_by,
+                count=count,
+                sop_instance_uids=listed,
+                now=1.0,
+            )
+    with store.ledger.reading() as connection:
+        found = standing.series_standing(connection, SERIES, Assembly(), NOW)
+    assert found is not None
+    held = replace(found.series, state=SeriesState.HELD, reason="PatientID differs", rule="count known")
+    text = shown(tables.series_table(replace(found, series=held)))
+    assert re.search(r"^state +held, revision 1, 1 instances$", text, re.MULTILINE)
+    assert re.search(r"^rule +count known$", text, re.MULTILINE)
+    assert re.search(r"^evidence +quiet$", text, re.MULTILINE)
+    assert re.search(r"^expected +1 instances, all are stored: mpps 1.2.840.99$", text, re.MULTILINE)
+    assert re.search(r"^expected +3 instances, 2 missing: query MAINPACS$", text, re.MULTILINE)
+    assert re.search(r"^reason +PatientID differs$", text, re.MULTILINE)
+    told = standing.series_json(found)
+    assert (told["rule"], told["released"], told["volumes"][0]["carried_from"]) == (
+        found.series.rule,
+        False,
+        None,
+    )
+    assert told["expectations"] == [
+        {"source": "mpps", "told_by": "1.2.840.99", "count": 1, "missing": 0, "unlisted": 0},
+        {"source": "query", "told_by": "MAINPACS", "count": 3, "missing": 2, "unlisted": 0},
+    ]
 
 
 def test_what_has_not_arrived(store: Store) -> None:
@@ -127,7 +240,7 @@ def test_every_state_has_a_style() -> None:
 def test_the_same_for_machines(store: Store) -> None:
     with store.ledger.reading() as connection:
         node = standing.standing_json(standing.standing(connection))
-        one = standing.series_standing(connection, SERIES)
+        one = standing.series_standing(connection, SERIES, Assembly(), NOW)
     assert one is not None
     assert node["associations"] == [{"calling_ae": "SCU", "address": "127.0.0.1", "opened_at": 990.0}]
     assert node["series"] == [

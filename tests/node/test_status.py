@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from pynetdicom.status import GENERAL_STATUS, PROCEDURE_STEP_STATUS
 
+from node.answers import Answer
+from node.commitment import Fault
 from node.peers import Admission
-from node.status import PROCESSING_FAILURE, REJECTIONS, STORE_STATUS, SUCCESS, store_response, store_status
+from node.status import (
+    ANSWER_STATUS,
+    FAILURE_REASONS,
+    PROCESSING_FAILURE,
+    REJECTIONS,
+    STORE_STATUS,
+    SUCCESS,
+    answer_response,
+    store_response,
+    store_status,
+)
 from storage import errors
 
 EXPECTED = {
@@ -80,6 +93,47 @@ def test_a_wish_to_come_again_names_no_element() -> None:
 def test_the_comment_is_a_long_string(words: str, comment: str) -> None:
     """PS3.5 6.2, LO: 64 characters, no backslash, no control character."""
     assert store_response(errors.OutOfSpace(words)).ErrorComment == comment
+
+
+ANSWERS = {
+    Answer.DONE: 0x0000,
+    Answer.INVALID_VALUE: 0x0106,
+    Answer.FAILED: 0x0110,
+    Answer.FINAL: 0x0110,
+    Answer.DUPLICATE: 0x0111,
+    Answer.NO_SUCH_INSTANCE: 0x0112,
+    Answer.INVALID_ARGUMENT: 0x0115,
+    Answer.MISSING: 0x0120,
+    Answer.NO_VALUE: 0x0121,
+    Answer.NO_SUCH_ACTION: 0x0123,
+    Answer.NO_RESOURCES: 0x0213,
+}
+"""PS3.7 Annex C.5."""
+
+
+@pytest.mark.parametrize("answer", Answer)
+def test_the_status_of_each_answer(answer: Answer) -> None:
+    response = answer_response(answer, "why\\not")
+    assert (response.Status, response.ErrorComment) == (ANSWERS[answer], "why?not")
+    # PS3.4 F.7.2.2.4
+    assert response.get("ErrorID") == (0xA710 if answer is Answer.FINAL else None)
+
+
+def test_pynetdicom_knows_the_answers() -> None:
+    """An independent list of PS3.7 Annex C: all but the first are failures."""
+    known = {**GENERAL_STATUS, **PROCEDURE_STEP_STATUS}
+    kinds = [known[status][0] for status, _meaning in ANSWER_STATUS.values()]
+    assert kinds == ["Success", *["Failure"] * (len(Answer) - 1)]
+
+
+def test_the_failure_reasons() -> None:
+    """PS3.3 C.14.1.1."""
+    assert {fault: reason for fault, (reason, _meaning) in FAILURE_REASONS.items()} == {
+        Fault.NOT_HERE: 0x0112,
+        Fault.OTHER_CLASS: 0x0119,
+        Fault.DISPUTED: 0x0110,
+        Fault.DAMAGED: 0x0110,
+    }
 
 
 def test_the_rejections() -> None:

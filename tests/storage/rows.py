@@ -92,13 +92,18 @@ def complete(connection: Connection, *, series: str = SERIES, now: float = 2000.
     found = arrivals.find_series(connection, series)
     assert found is not None
     return outcomes.complete(
-        connection, series, last_received_at=found.last_received_at, evidence="quiet for 5 s", now=now
+        connection,
+        series,
+        last_received_at=found.last_received_at,
+        rule="long quiet",
+        evidence="quiet for 5 s",
+        now=now,
     )
 
 
-def analyse(connection: Connection, *results: ResultRow, revision: int = 1, now: float = 3000.0) -> None:
+def analyse(connection: Connection, *results: ResultRow, revision: int = 1, now: float = 3000.0) -> bool:
     """Record one volume, its findings and these results."""
-    outcomes.record_analysis(
+    return outcomes.record_analysis(
         connection,
         [(volume(revision=revision), FINDINGS)],
         results,

@@ -10,9 +10,8 @@ from sqlalchemy import text
 
 from storage import arrivals, outcomes
 from storage.ledger import Ledger
-from storage.records import Progress
 from storage.states import Ending, SeriesState
-from tests.storage.rows import OTHER_SERIES, SERIES, STUDY, analyse, association, complete, instance, result
+from tests.storage.rows import OTHER_SERIES, SERIES, STUDY, association, complete, instance
 from tests.waiting import eventually
 
 
@@ -137,46 +136,6 @@ def wait_until_blocked(ledger: Ledger) -> None:
             return connection.execute(waiting).scalar() == 1
 
     eventually(blocked, what="the second transaction waits for the first")
-
-
-def test_receiving_counts_the_open_associations_that_sent_to_a_series(ledger: Ledger) -> None:
-    with ledger.writing() as connection:
-        for id in ("a", "b", "idle", "closed"):
-            arrivals.open_association(connection, association(id))
-        arrivals.add_instance(connection, instance(1, association_id="a", at=1000.0))
-        arrivals.add_instance(connection, instance(2, association_id="a", at=1001.0))
-        arrivals.add_instance(connection, instance(3, association_id="b", at=1002.0))
-        arrivals.add_instance(connection, instance(4, association_id="closed", at=1003.0))
-        arrivals.add_instance(connection, instance(5, association_id="b", series=OTHER_SERIES, at=1004.0))
-        arrivals.close_association(connection, "closed", Ending.RELEASED, 1005.0)
-        progress = {p.series_instance_uid: p for p in arrivals.receiving(connection)}
-    assert progress == {
-        SERIES: Progress(
-            series_instance_uid=SERIES,
-            first_received_at=1000.0,
-            last_received_at=1003.0,
-            instances=4,
-            open_associations=2,
-        ),
-        OTHER_SERIES: Progress(
-            series_instance_uid=OTHER_SERIES,
-            first_received_at=1004.0,
-            last_received_at=1004.0,
-            instances=1,
-            open_associations=1,
-        ),
-    }
-
-
-def test_only_series_that_receive_are_receiving(ledger: Ledger) -> None:
-    with ledger.writing() as connection:
-        arrivals.add_instance(connection, instance(1))
-        complete(connection)
-        assert arrivals.receiving(connection) == []
-        analyse(connection, result(1))
-        assert arrivals.receiving(connection) == []
-        arrivals.add_instance(connection, instance(2))
-        assert [p.instances for p in arrivals.receiving(connection)] == [2]
 
 
 def test_an_association_ends_once(ledger: Ledger) -> None:

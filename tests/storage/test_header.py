@@ -47,6 +47,14 @@ def test_every_attribute_is_read() -> None:
         NumberOfFrames=4,
         RescaleSlope=1,
         RescaleIntercept=-1024,
+        RescaleType="HU",
+        SamplesPerPixel=1,
+        KVP=120,
+        ImagesInAcquisition=300,
+        AcquisitionTime="101530.25",
+        ContentTime="235959",
+        TriggerTime=412.5,
+        NominalPercentageOfCardiacPhase=75.0,
         ConvolutionKernel=["I30f", "3"],
         PatientPosition="HFS",
         BodyPartExamined="CHEST",
@@ -71,6 +79,14 @@ def test_every_attribute_is_read() -> None:
         frames=4,
         rescale_slope=1.0,
         rescale_intercept=-1024.0,
+        rescale_type="HU",
+        samples_per_pixel=1,
+        kvp=120.0,
+        images_in_acquisition=300,
+        acquisition_time_s=36930.25,
+        content_time_s=86399.0,
+        trigger_time_ms=412.5,
+        cardiac_phase_percent=75.0,
         convolution_kernel="I30f\\3",
         patient_position="HFS",
         body_part_examined="CHEST",
@@ -149,3 +165,28 @@ def test_the_classes_that_the_models_read() -> None:
         "Enhanced CT Image Storage",
         "Legacy Converted Enhanced CT Image Storage",
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ({"AcquisitionTime": "000000"}, 0.0),
+        ({"AcquisitionTime": "10:15:30"}, 36930.0),  # as ACR-NEMA wrote it
+        ({"AcquisitionTime": "1015"}, None),  # to the minute: it tells no slices apart
+        ({"AcquisitionTime": ""}, None),
+        ({"AcquisitionDateTime": "20260102101530.5+0100"}, 36930.5),
+        ({"AcquisitionTime": "101531", "AcquisitionDateTime": "20260102101530"}, 36931.0),
+        ({"AcquisitionDateTime": "20260102"}, None),
+        ({"ContentTime": "101530"}, None),
+    ],
+)
+def test_the_time_of_acquisition(values: dict[str, str], seconds: float | None) -> None:
+    assert Header.of(_data_set(**values)).acquisition_time_s == seconds
+
+
+def test_a_header_of_an_older_version_lacks_what_came_later() -> None:
+    written = Header.of(_data_set(KVP=120, Rows=512)).to_json()
+    for later in ("kvp", "samples_per_pixel", "acquisition_time_s", "images_in_acquisition"):
+        del written[later]
+
+    assert Header.from_json(written) == Header(**UIDS, rows=512)

@@ -121,8 +121,14 @@ def test_rows_of_the_first_ledger_live_on_and_may_then_be_held(empty_url: str) -
                 " NULL, NULL, '{}')"
             )
         )
+        connection.execute(text("INSERT INTO result VALUES ('2.25', '1', '1.2', 1, 1, 'SR', 'q', 'd', 9, 5)"))
+        connection.execute(
+            text("INSERT INTO delivery VALUES (1, '2.25', 'PACS', 'dead', 1, 5, NULL, 'refused', 6)")
+        )
     ledger.migrate()
     with ledger.writing() as connection:
+        assert connection.execute(text("SELECT last_error FROM delivery")).scalars().all() == ["refused"]
+        connection.execute(text("UPDATE delivery SET state = 'withdrawn'"))
         row = connection.execute(text("SELECT * FROM series")).one()._mapping
         assert (row["series_instance_uid"], row["state"], row["reason"]) == ("1.2", "failed", "r")
         assert (row["rule"], bool(row["released"])) == (None, False)
@@ -141,7 +147,10 @@ def test_a_migration_that_leaves_a_row_without_its_series_is_undone(tmp_path: Pa
         database.altering(ledger.engine) as connection,
     ):
         connection.execute(
-            text("INSERT INTO volume VALUES (1, 'gone', 1, 1, true, NULL, 3, NULL, NULL, '{}')")
+            text(
+                "INSERT INTO volume (series_instance_uid, revision, number, eligible, slices, report)"
+                " VALUES ('gone', 1, 1, true, 3, '{}')"
+            )
         )
     with ledger.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM volume")).scalar() == 0

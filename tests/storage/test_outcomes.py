@@ -43,7 +43,10 @@ def test_a_slice_that_slipped_in_prevents_completion(ledger: Ledger) -> None:
         assert decided_on is not None
         arrivals.add_instance(connection, instance(2, at=1000.0))
         last = decided_on.last_received_at
-        assert outcomes.complete(connection, SERIES, last_received_at=last, evidence="", now=1.0) is None
+        assert (
+            outcomes.complete(connection, SERIES, last_received_at=last, rule="r", evidence="", now=1.0)
+            is None
+        )
         series = arrivals.find_series(connection, SERIES)
     assert series is not None
     assert (series.state, series.revision) == (SeriesState.RECEIVING, 0)
@@ -51,7 +54,10 @@ def test_a_slice_that_slipped_in_prevents_completion(ledger: Ledger) -> None:
 
 def test_an_unknown_series_is_not_completed(ledger: Ledger) -> None:
     with ledger.writing() as connection:
-        assert outcomes.complete(connection, "1.2.3", last_received_at=1.0, evidence="", now=1.0) is None
+        assert (
+            outcomes.complete(connection, "1.2.3", last_received_at=1.0, rule="r", evidence="", now=1.0)
+            is None
+        )
 
 
 def test_a_series_without_ct_image_data_says_why(ledger: Ledger) -> None:
@@ -156,7 +162,7 @@ def test_recording_an_analysis_again_changes_nothing(ledger: Ledger) -> None:
         assert _everything(connection) == once
 
 
-def test_a_late_analysis_leaves_a_newer_revision_alone(ledger: Ledger) -> None:
+def test_a_late_analysis_leaves_nothing_behind(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         arrivals.add_instance(connection, instance(1))
         complete(connection)
@@ -165,22 +171,23 @@ def test_a_late_analysis_leaves_a_newer_revision_alone(ledger: Ledger) -> None:
         analyse(connection, result(2, revision=2), revision=2)
         newer = outcomes.volumes_of(connection, SERIES, 2), outcomes.results_of(connection, SERIES, 2)
         series = arrivals.find_series(connection, SERIES)
-        analyse(connection, result(1), revision=1)
+        assert analyse(connection, result(1), revision=1) is False
         assert arrivals.find_series(connection, SERIES) == series
         assert newer == (
             outcomes.volumes_of(connection, SERIES, 2),
             outcomes.results_of(connection, SERIES, 2),
         )
-        assert outcomes.results_of(connection, SERIES, 1) == [result(1)]
+        assert outcomes.results_of(connection, SERIES, 1) == outcomes.volumes_of(connection, SERIES, 1) == []
 
 
-def test_an_analysis_that_a_late_slice_overtook_leaves_the_series_receiving(ledger: Ledger) -> None:
+def test_an_analysis_that_a_late_slice_overtook_is_not_recorded(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         arrivals.add_instance(connection, instance(1))
         complete(connection)
         arrivals.add_instance(connection, instance(2, at=1500.0))
-        analyse(connection, result(1))
+        assert analyse(connection, result(1)) is False
         series = arrivals.find_series(connection, SERIES)
+        assert outcomes.results_of(connection, SERIES, 1) == []
     assert series is not None
     assert (series.state, series.revision) == (SeriesState.RECEIVING, 1)
 

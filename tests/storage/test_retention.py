@@ -237,5 +237,5 @@ def test_a_dead_letter_that_is_revived_just_before_keeps_its_series(ledger: Ledg
     retire.join(20)
     assert gone == [0]
     with ledger.reading() as connection:
-        assert len(deliveries.waiting(connection, SERIES, 1, "PACS")) == 1
+        assert len(deliveries.waiting(connection, SERIES, "PACS")) == 1
         assert len(outcomes.results_of(connection, SERIES, 1)) == 1

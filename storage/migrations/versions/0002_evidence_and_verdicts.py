@@ -49,8 +49,44 @@ def _series(checks: dict[str, str]) -> sa.Table:
     )
 
 
-def _states(*, from_checks: dict[str, str], to_checks: dict[str, str]) -> None:
-    with op.batch_alter_table("series", copy_from=_series(from_checks)) as batch_op:
+DELIVERIES_0001 = {
+    "ck_delivery_deliverystate": "state IN ('waiting', 'delivered', 'dead')",
+    "ck_delivery_reason_stated": "state <> 'dead' OR last_error IS NOT NULL",
+}
+DELIVERIES_0002 = {
+    "ck_delivery_deliverystate": "state IN ('waiting', 'delivered', 'dead', 'withdrawn')",
+    "ck_delivery_reason_stated": "state NOT IN ('dead', 'withdrawn') OR last_error IS NOT NULL",
+}
+
+
+def _delivery(checks: dict[str, str]) -> sa.Table:
+    return sa.Table(
+        "delivery",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+        sa.Column("destination", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("next_attempt_at", sa.Float()),
+        sa.Column("last_error", sa.Text()),
+        sa.Column("settled_at", sa.Float()),
+        sa.PrimaryKeyConstraint("id", name="pk_delivery"),
+        sa.CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="ck_delivery_settled"),
+        *(sa.CheckConstraint(text, name=name) for name, text in checks.items()),
+        sa.ForeignKeyConstraint(
+            ["sop_instance_uid"], ["result.sop_instance_uid"], name="fk_delivery_sop_instance_uid"
+        ),
+        sa.UniqueConstraint(
+            "sop_instance_uid", "destination", name="uq_delivery_sop_instance_uid_destination"
+        ),
+        sa.Index("ix_delivery_state", "state"),
+    )
+
+
+def _states(table: sa.Table, to_checks: dict[str, str]) -> None:
+    with op.batch_alter_table(table.name, copy_from=table) as batch_op:
         for name, text in to_checks.items():
             batch_op.drop_constraint(op.f(name), type_="check")
             batch_op.create_check_constraint(op.f(name), sa.text(text))
@@ -136,6 +172,7 @@ def upgrade() -> None:
         sa.Column("sop_instance_uid", sa.String(length=64), nullable=False),
         sa.Column("calling_ae", sa.String(length=16), nullable=False),
         sa.Column("study_instance_uid", sa.String(length=64), nullable=True),
+        sa.Column("listed", sa.JSON(), nullable=False),
         sa.Column(
             "state",
             sa.Enum(
@@ -157,31 +194,41 @@ def upgrade() -> None:
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.add_column(sa.Column("slices", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("patient", sa.JSON(), nullable=True))
+        batch_op.add_column(sa.Column("frame_of_reference_uid", sa.String(length=64), nullable=True))
+        batch_op.create_index(
+            batch_op.f("ix_instance_frame_of_reference_uid"), ["frame_of_reference_uid"], unique=False
+        )
 
     with op.batch_alter_table("result", schema=None) as batch_op:
         batch_op.add_column(sa.Column("predecessor_uid", sa.String(length=64), nullable=True))
 
     op.add_column("series", sa.Column("rule", sa.String(length=32), nullable=True))
     op.add_column("series", sa.Column("released", sa.Boolean(), server_default=sa.false(), nullable=False))
-    _states(
-        from_checks=CHECKS_0001,
-        to_checks=CHECKS_0002,
-    )
+    _states(_series(CHECKS_0001), CHECKS_0002)
+    _states(_delivery(DELIVERIES_0001), DELIVERIES_0002)
     with op.batch_alter_table("volume", schema=None) as batch_op:
         batch_op.add_column(sa.Column("carried_from", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("lineage", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("frames", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("volume", schema=None) as batch_op:
+        batch_op.drop_column("frames")
+        batch_op.drop_column("lineage")
         batch_op.drop_column("carried_from")
 
+    op.execute("UPDATE delivery SET state = 'dead' WHERE state = 'withdrawn'")
+    _states(_delivery(DELIVERIES_0002), DELIVERIES_0001)
     op.execute("UPDATE series SET state = 'failed' WHERE state = 'held'")
-    _states(from_checks=CHECKS_0002, to_checks=CHECKS_0001)
+    _states(_series(CHECKS_0002), CHECKS_0001)
     with op.batch_alter_table("series") as batch_op:
         batch_op.drop_column("released")
         batch_op.drop_column("rule")
 
     with op.batch_alter_table("instance", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_instance_frame_of_reference_uid"))
+        batch_op.drop_column("frame_of_reference_uid")
         batch_op.drop_column("patient")
         batch_op.drop_column("slices")
 

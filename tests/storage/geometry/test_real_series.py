@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from inference.findings import Axis
 from inference.folder import find
 from inference.plane import axis_of
-from inference.series import ReadVolume, volumes_of
+from inference.series import ReadVolume, RefusedVolume, read_headers, volumes_of
+from storage.geometry.gate import Check, Outcome, Verdict
 from tests.inference.real_series import extracted
 
 pytestmark = pytest.mark.data
@@ -62,6 +63,19 @@ VERDICTS = {
 }
 
 
+# of the first series in each: what is done, and the checks of its first volume
+GATE = {
+    "abd-crlm-1006-ce": (Verdict.ACCEPT, {}),
+    "dup-icometrix-d": (Verdict.HOLD, {Check.DUPLICATES: Outcome.HELD}),
+    "gap-icometrix-b": (Verdict.HOLD, {Check.MISSING: Outcome.HELD}),
+    "head-qa-ge-tilt": (Verdict.SPLIT, {Check.TILT: Outcome.REPAIRED}),
+    "mf-dcmqi-liver-crop": (Verdict.ACCEPT, {}),
+    "scout-taichi": (Verdict.HOLD, {Check.CONTENT: Outcome.HELD}),
+    "spine-taichi-ax": (Verdict.SPLIT, {}),
+    "tilt-icometrix-a": (Verdict.REPAIR, {Check.TILT: Outcome.REPAIRED}),
+}
+
+
 @pytest.fixture
 def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return lambda series: extracted(series, tmp_path_factory)
@@ -87,12 +101,30 @@ def test_every_real_series_gets_its_verdict(series: str, real: Callable[[str], P
         assert numbers == list(range(1, len(volumes) + 1))
 
 
+@pytest.mark.parametrize("series", GATE)
+def test_every_real_series_passes_the_gate_as_it_should(series: str, real: Callable[[str], Path]) -> None:
+    paths = next(iter(find(real(series)).series.values()))
+    told = {Outcome.HELD, Outcome.REPAIRED}
+
+    reads = list(volumes_of(paths))
+    verdict = read_headers(paths).judged
+
+    found = {c.check: c.outcome for c in verdict.parts[0].checks if c.outcome in told}
+    assert (verdict.verdict, found) == GATE[series]
+    assert {read.verdict for read in reads} == {verdict.verdict}
+    assert [read.part.number for read in reads] == [part.number for part in verdict.parts]
+    held = [read.part.verdict is Verdict.HOLD for read in reads]
+    assert held == [isinstance(read, RefusedVolume) for read in reads]
+
+
 def test_a_real_tilt_is_told(real: Callable[[str], Path]) -> None:
     (paths,) = find(real("head-qa-ge-tilt")).series.values()
 
     for read in volumes_of(paths):
         assert isinstance(read, ReadVolume)
-        assert read.warnings == ("gantry tilt: slices advance 18.5 degrees off their normal",)
+        assert read.warnings == (
+            "gantry tilt: slices advance 18.5 degrees off their normal: slices placed by their own positions",
+        )
         assert read.header.gantry_tilt_deg == 18.5
 
 

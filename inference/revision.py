@@ -1,0 +1,185 @@
+"""The volumes of one revision of a series: carried over where nothing changed, else analysed or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmread, dcmwrite
+
+from inference import report
+from inference.analysis import analyse
+from inference.curve import SMOOTHING_MM
+from inference.findings import Findings
+from inference.lineage import Descent, candidate, descents
+from inference.models.bundle import Models
+from inference.predecessors import predecessor_of
+from inference.report import Seconds
+from inference.results import LeftOut, Predecessor, Provenance, ResultObject, build_results
+from inference.rows import carried_row, finding_rows, refused_row, volume_row
+from inference.series import RefusedVolume, SeriesHeaders, read_headers, read_part
+from inference.volume import Volume
+from storage.blobs import BlobName, Blobs, Shelf
+from storage.geometry.gate import PartVerdict, SeriesVerdict
+from storage.logs import log
+from storage.records import FindingRow, ResultRow, Series, VolumeRow
+from storage.repeats import ASKED
+from storage.revisions import Former, History
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one volume."""
+
+    volume: VolumeRow
+    findings: tuple[FindingRow, ...]
+    results: tuple[ResultRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Who analyses: what stands in every result object."""
+
+    device_uid: str
+    station_name: str  # its AE title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """One revision at work."""
+
+    series: Series
+    paths: dict[str, Path]  # SOP Instance UID -> file, of what the models may read
+    history: History
+    models: Models
+    blobs: Blobs
+    installation: Installation
+
+    def outcomes(self) -> list[Outcome]:
+        """Every volume, in order of number; the voxels of one are in memory at a time.
+
+        The headers' reading time counts to the first volume that is read.
+        """
+        started = time.monotonic()
+        headers = read_headers(list(self.paths.values()))
+        parts = headers.judged.parts
+        made_of = [candidate(self.series.series_instance_uid, p.number, p.slices) for p in parts]
+        descended = descents(made_of, self.history.volumes, self.history.lineages)
+        done = []
+        for part, descent in zip(parts, descended, strict=True):
+            carried = self._carried(descent, headers.judged)
+            done.append(carried or self._read(part, descent, headers, started))
+            started = time.monotonic()
+        return done
+
+    def _carried(self, descent: Descent, judged: SeriesVerdict) -> Outcome | None:
+        """The former volume's outcome, where volume and models are the same and nobody asked for more."""
+        former = descent.unchanged
+        if former is None or self.series.rule == ASKED or not self._same_models(former):
+            return None
+        row = carried_row(former, descent.part, self.series, judged)
+        log().info(
+            "volume carried over",
+            series=self.series.series_instance_uid,
+            revision=self.series.revision,
+            volume=row.number,
+            reason=f"as in revision {row.carried_from}",
+        )
+        return Outcome(volume=row, findings=former.findings, results=())
+
+    def _same_models(self, former: Former) -> bool:
+        told = former.volume.report.get("model")
+        return isinstance(told, dict) and told.get("sha256") == self.models.identity.sha256
+
+    def _read(self, part: PartVerdict, descent: Descent, headers: SeriesHeaders, started: float) -> Outcome:
+        read = read_part(part, headers)
+        read_s = time.monotonic() - started
+        if isinstance(read, RefusedVolume):
+            row = refused_row(read, descent.part, read_s, self.series)
+            return Outcome(volume=row, findings=(), results=())
+        volume = replace(read.volume, lineage=descent.lineage)
+        findings = analyse(volume, self.models, read.header, read.part.checks)
+        seconds = Seconds(read=read_s, infer=time.monotonic() - started - read_s)
+        return Outcome(
+            volume=volume_row(self.series, read, descent, report.analysed(read, findings, seconds)),
+            findings=finding_rows(findings),
+            results=tuple(self._results(volume, findings, descent)),
+        )
+
+    def _results(self, volume: Volume, findings: Findings, descent: Descent) -> Iterable[ResultRow]:
+        uids = dict.fromkeys(s.sop_instance_uid for s in volume.geometry.slices)
+        evidence = [dcmread(self.paths[uid], stop_before_pixels=True) for uid in uids]
+        predecessors = self._predecessors(descent)
+        for built in build_results(evidence, volume, findings, self._provenance(), predecessors):
+            if isinstance(built, ResultObject):
+                yield self._store(built, volume.number, predecessors)
+            else:
+                self._tell_left_out(built, volume.number)
+
+    def _predecessors(self, descent: Descent) -> list[Predecessor]:
+        """Every object that was ever made of the volumes that this one continues, newest first.
+
+        All, for it is not certain which of them a destination has: what was withdrawn never left.
+        """
+        found = [
+            (
+                row.revision,
+                predecessor_of(row, self.blobs, self.series, former.lineage, self.installation.device_uid),
+            )
+            for former in descent.former
+            for row in self.history.results.get(former.lineage, ())
+        ]
+        return [predecessor for _, predecessor in sorted(found, key=lambda pair: -pair[0])]
+
+    def _provenance(self) -> Provenance:
+        """The time is that of the completion: a repeat must give the same bytes."""
+        return Provenance(
+            software_version=version("ctnode"),
+            device_uid=self.installation.device_uid,
+            station_name=self.installation.station_name,
+            revision=self.series.revision,
+            now=datetime.fromtimestamp(self.series.completed_at or 0.0, UTC).astimezone(),
+            algorithm_parameters=(f"slice scores smoothed in z: Gaussian, sigma {SMOOTHING_MM:g} mm",),
+        )
+
+    def _store(
+        self, result: ResultObject, volume_number: int, predecessors: Iterable[Predecessor]
+    ) -> ResultRow:
+        """The bytes are durable before the row is written."""
+        buffer = BytesIO()
+        dcmwrite(buffer, result.dataset, enforce_file_format=True)
+        content = buffer.getvalue()
+        digest = hashlib.sha256(content).hexdigest()
+        name = BlobName(
+            shelf=Shelf.RESULTS,
+            arrived_at=self.series.completed_at or 0.0,
+            series_instance_uid=self.series.series_instance_uid,
+            sop_instance_uid=result.sop_instance_uid,
+            digest=digest,
+        )
+        return ResultRow(
+            sop_instance_uid=result.sop_instance_uid,
+            sop_class_uid=result.sop_class_uid,
+            series_instance_uid=self.series.series_instance_uid,
+            revision=self.series.revision,
+            volume_number=volume_number,
+            kind=result.kind,
+            predecessor_uid=next((p.sop_instance_uid for p in predecessors if p.kind == result.kind), None),
+            path=self.blobs.put(name, [content]),
+            digest=digest,
+            size_bytes=len(content),
+        )
+
+    def _tell_left_out(self, left_out: LeftOut, volume_number: int) -> None:
+        log().info(
+            "result left out",
+            series=self.series.series_instance_uid,
+            volume=volume_number,
+            reason=f"{left_out.kind}: {left_out.reason}",
+        )

@@ -1,0 +1,153 @@
+"""Completing series: read how far each has come, decide, and commit the state, its job and what it taught.
+
+What is remembered between two rounds saves work and decides nothing: a process that starts anew decides the
+same, but that it gives every series a quiet first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from node.assembly import Complete, Wait, decide, look_from
+from node.config import Assembly
+from node.policy import Policy, policy_of
+from node.rules import Rule
+from storage import arrivals, events, outcomes, pace
+from storage import progress as progresses
+from storage.ledger import Ledger
+from storage.logs import log
+from storage.pace import Pace
+from storage.records import Progress, Shape
+from storage.states import SeriesState
+from storage.workflows import Job, Jobs, Queue
+
+LISTENS: Final = "receiver listens"
+
+
+def analysis_key(series_instance_uid: str, revision: int) -> str:
+    """The key of the job that analyses one revision of a series."""
+    return f"analyse/{series_instance_uid}/{revision}"
+
+
+def analysis(series_instance_uid: str, revision: int) -> Job:
+    """The job that analyses one revision of a series."""
+    return Job(
+        queue=Queue.INFER,
+        name="analyse",
+        key=analysis_key(series_instance_uid, revision),
+        arguments=(series_instance_uid, revision),
+    )
+
+
+class Completing:
+    """Completes every series of which a rule says so."""
+
+    def __init__(self, assembly: Assembly, ledger: Ledger, jobs: Jobs, *, clock: Callable[[], float]) -> None:
+        self._bounds = assembly.bounds
+        self._cap_s = assembly.cap_s
+        self._ledger = ledger
+        self._jobs = jobs
+        self._clock = clock
+        self._started_at = clock()
+        self._paces: dict[str, Pace] | None = None
+        self._shapes: dict[tuple[str, float], Shape] = {}  # (series, last arrival) -> what its slices say
+
+    def assemble(self) -> None:
+        """One round over all series that are being received."""
+        with self._ledger.reading() as connection:
+            paces = self._paces = pace.known(connection) if self._paces is None else self._paces
+            open_series = progresses.receiving(connection)
+            since = self._listening_since(connection)
+        self._forget_shapes(open_series)
+        for progress in open_series:
+            policy = policy_of(progress, paces, self._bounds, self._cap_s)
+            seen, decision = self._decide(progress, policy, since)
+            if isinstance(decision, Complete):
+                self._complete(seen, decision, policy, since)
+
+    def _listening_since(self, connection: Connection) -> float:
+        listens = events.latest(connection, LISTENS)
+        return max(self._started_at, listens.at if listens is not None else 0.0)
+
+    def _decide(self, progress: Progress, policy: Policy, since: float) -> tuple[Progress, Complete | Wait]:
+        """The decision, and what it was made on; the slices are looked at once for each last arrival."""
+        now = self._clock()
+        known = replace(progress, shape=self._shapes.get(_key(progress)))
+        if now >= look_from(known, policy, listening_since=since):
+            with self._ledger.reading() as connection:
+                shape = progresses.shape_of(connection, progress.series_instance_uid)
+            self._shapes[_key(progress)] = shape
+            known = replace(progress, shape=shape)
+        return known, decide(known, policy, listening_since=since, now=now)
+
+    def _forget_shapes(self, open_series: Sequence[Progress]) -> None:
+        wanted = set(map(_key, open_series))
+        self._shapes = {key: shape for key, shape in self._shapes.items() if key in wanted}
+
+    def _complete(self, progress: Progress, decision: Complete, policy: Policy, since: float) -> None:
+        """The series' new state, its job and what its pauses teach commit together."""
+        uid, now = progress.series_instance_uid, self._clock()
+        with self._ledger.writing() as connection:
+            revision = outcomes.complete(
+                connection,
+                uid,
+                last_received_at=progress.last_received_at,
+                rule=decision.rule,
+                evidence=decision.evidence,
+                now=now,
+            )
+            series = arrivals.find_series(connection, uid)
+            if revision is None or series is None:
+                return
+            if series.state is SeriesState.QUEUED:
+                self._jobs.enqueue(connection, analysis(uid, revision))
+            taught = self._taught(connection, progress, policy, since)
+            pace.keep(connection, taught, now)
+        self._paces = (self._paces or {}) | taught
+        log().info(
+            "series complete",
+            series=uid,
+            revision=revision,
+            instances=series.instances,
+            rule=decision.rule.value,
+            evidence=decision.evidence,
+            reason=series.reason,
+        )
+
+    def _taught(
+        self, connection: Connection, progress: Progress, policy: Policy, since: float
+    ) -> dict[str, Pace]:
+        """What this revision teaches of those who sent it; the pause that broke the former one, too."""
+        learnt = pace.lessons(
+            pace.arrivals_of(connection, progress.series_instance_uid),
+            since=progress.first_received_at,
+            listening_since=since,
+            short_s=policy.quiet.short_s,
+            looked_whole=progress.former_rule == Rule.GEOMETRY_CLOSED,
+        )
+        return pace.taught(self._paces or {}, learnt)
+
+
+def waits_for(
+    connection: Connection, assembly: Assembly, series_instance_uid: str, now: float
+) -> Wait | None:
+    """What a series waits for, in words; None when it is not being received, or is complete now."""
+    found = (p for p in progresses.receiving(connection) if p.series_instance_uid == series_instance_uid)
+    progress = next(found, None)
+    if progress is None:
+        return None
+    policy = policy_of(progress, pace.known(connection), assembly.bounds, assembly.cap_s)
+    listens = events.latest(connection, LISTENS)
+    since = listens.at if listens is not None else 0.0
+    if now >= look_from(progress, policy, listening_since=since):
+        progress = replace(progress, shape=progresses.shape_of(connection, series_instance_uid))
+    decision = decide(progress, policy, listening_since=since, now=now)
+    return decision if isinstance(decision, Wait) else None
+
+
+def _key(progress: Progress) -> tuple[str, float]:
+    return progress.series_instance_uid, progress.last_received_at

@@ -1,0 +1,63 @@
+"""Whose study it says it is, as keyed digests: what tells a contradiction without telling the patient.
+
+Two instances of one study that name two patients must be noticed, and the ledger, its backups, its logs and
+its pages must not name any. A digest is the same for values that a person takes for the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from hashlib import blake2b
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from storage.geometry.frames import PARSE_ERRORS
+
+IDENTIFYING: Final = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+)
+"""Attributes of the Patient Module (PS3.3 C.7.1.1) that a patient has one value of."""
+
+DIGEST_BYTES: Final = 16
+
+
+def patient_digests(ds: Dataset, key: bytes) -> dict[str, str]:
+    """Keyword -> keyed digest in hexadecimal, of every identifying attribute that has a value.
+
+    What is absent, empty or cannot be decoded is left out: it contradicts nothing.
+    """
+    told = {keyword: normalised(_text(ds, keyword)) for keyword in IDENTIFYING}
+    return {keyword: _digest(keyword, value, key) for keyword, value in told.items() if value}
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    try:
+        return str(ds.get(keyword) or "")
+    except (*PARSE_ERRORS, LookupError):  # not what its VR or its character set says
+        return ""
+
+
+def normalised(value: str) -> str:
+    """A value as people compare it: the same for other case, padding, spacing and empty components.
+
+    Of a Person Name the first component group that is filled counts (PS3.5 6.2.1): the ideographic and the
+    phonetic one say the same again, and are often left out.
+    """
+    text = unicodedata.normalize("NFKC", value.replace("\0", " ")).casefold()
+    groups = (_components(group) for group in text.split("="))
+    return next((group for group in groups if group), "")
+
+
+def _components(group: str) -> str:
+    parts = [" ".join(part.split()) for part in group.split("^")]
+    return "^".join(parts).rstrip("^")
+
+
+def _digest(keyword: str, value: str, key: bytes) -> str:
+    text = f"{keyword}={value}".encode()
+    return blake2b(text, key=key, digest_size=DIGEST_BYTES).hexdigest()
