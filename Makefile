@@ -48,7 +48,7 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks
 
-bench: setup-test  ## Receiving beside DCMTK's storescp, the models beside BPR's, in alternating rounds
+bench: setup-test  ## Receiving beside DCMTK, the gate beside reading headers, completion beside timers, models
 	PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive
 	$(CTNODE) bench gate
 	$(CTNODE) bench completion

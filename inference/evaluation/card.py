@@ -159,7 +159,8 @@ def _learning(points: list[dict[str, Any]]) -> str:
     if not points:
         return "Not measured."
     rows = [(p["figure"], str(p["patients"]), number(p["value"]), _spread(p)) for p in points]
-    return markdown_table(("figure", "patients learnt from", "value", "95 % interval"), rows)
+    table = markdown_table(("figure", "patients learnt from", "value", "95 % interval"), rows)
+    return f"{card_text.LEARNT}\n\n{table}"
 
 
 def _spread(point: dict[str, Any]) -> str:

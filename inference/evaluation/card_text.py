@@ -12,6 +12,22 @@ Adults, axial or reformatted CT of head, neck, trunk and thighs. Every answer ma
 "cannot tell": that is an answer, and is counted as such below. Not for children, pregnancy, animals or
 implants that fill the field: none were learnt from. No decision about a patient may rest on these outputs."""
 
+LEARNT: Final = """\
+A quarter, a half and all of the patients, of every kind of volume the same share, trained alike: 6, 13 and 25
+trunks, the same synthetic volumes. The chain was fitted, and every patient measured, in the same way each
+time. The contrast networks learnt from 1 to 3 patients more than the rows say; the plane's were not trained
+again. Each point is one run of one seed: what differs by less than its interval is no difference.
+
+- Levels, and the score of trunks, get better with each trunk that has landmarks and have not levelled off:
+  wrong T12 fall from 5 of 13 by 3 of 11 to 0 of 12. More trunks, of other scanners and sizes, with vertebrae
+  counted from the sacrum or from C2, would help most. To show 5 % or less takes 60 levels without a mistake.
+- The score from pelvis to eyes stands still between half and all of the patients: the landmarks at the hips'
+  end of limb series dominate it. Limbs with hip, knee and ankle marked would close that. Knees have no place
+  on BodyPartRegression's scale; ours is a convention, and counts in "all" alone.
+- Regions have levelled off near 92 %: most of what is missing is undetermined, in short stacks and limbs.
+- Contrast does not get better with more patients of this kind: three of four are necks of one hospital, read
+  by one person who is no radiologist. Those labels, and few enhanced heads and limbs, limit it."""
+
 DATA: Final = """\
 Public CT alone, of about 230 series; no image is in the weights or in the repository.
 Landmarks of trunks were read by two readers, of heads, necks and limbs by one; none is a radiologist.
