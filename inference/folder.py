@@ -91,7 +91,7 @@ class Owners:
         """The attributes that have several values, and in how many files each; '' where there is none."""
         several = {k: c.most_common() for k, c in self._files.items() if len(c) > 1}
         return "; ".join(
-            f"{keyword} differs within the series: "
+            f"{keyword.partition('=')[0]} differs within the series: "
             + ", ".join(f"{n} files of value {v}" for v, (_, n) in enumerate(found, start=1))
             for keyword, found in several.items()
         )

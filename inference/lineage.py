@@ -51,7 +51,7 @@ def descents(
 
     Args:
         parts: of the new revision, in order of number.
-        former: eligible volumes of the last revision that was analysed.
+        former: the newest eligible volume of each lineage.
         lineages: every one that the series has had: none of them is given to a new volume.
 
     A former volume is continued by the one part that has most of its frames. A part that continues two has

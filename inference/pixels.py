@@ -107,8 +107,8 @@ def _decoded(source: PixelSource, uid: str, frames: list[int]) -> Iterator[NDArr
         # the deflated syntax packs the whole data set: its pixels cannot be found without reading it all
         pixels = dcmread(source.path) if syntax == DeflatedExplicitVRLittleEndian else source.path
         yield from iter_pixels(pixels, indices=[n - 1 for n in frames], raw=True)
-    except (*PARSE_ERRORS, RuntimeError, IndexError) as error:
-        raise Refused(f"instance {uid}: pixel data cannot be decoded: {error}") from error
+    except (*PARSE_ERRORS, RuntimeError, IndexError) as error:  # its words may quote the data set
+        raise Refused(f"instance {uid}: pixel data cannot be decoded: {type(error).__name__}") from error
 
 
 def _padding(ds: Dataset) -> tuple[int, int] | None:

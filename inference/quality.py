@@ -6,6 +6,7 @@ header, and change nothing.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -18,6 +19,7 @@ from inference.findings import AxisFinding
 from inference.hu_offset import Direction, Offset, offset_of
 from inference.pixels import PADDING_HU
 from inference.volume import Volume
+from storage.geometry.stack import MIN_SLICES
 from storage.geometry.verdicts import (
     Check,
     CheckResult,
@@ -32,6 +34,8 @@ from storage.geometry.verdicts import (
 SCALE_DOUBTS: Final = ("reversed order", "spacing does not fit anatomy")
 """How the doubts begin that the slope of the score curve raises against the positions of the header."""
 
+RESCALES_ASKED: Final = 4
+"""Groups of slices of one rescale that are looked at each by itself; more is a scanner that rescales each."""
 
 GRAVITY: Final = (Outcome.HELD, Outcome.REPAIRED, Outcome.NOTED)
 """The order in which checks are told."""
@@ -82,7 +86,7 @@ def mended(volume: Volume) -> tuple[Volume, tuple[CheckResult, ...]]:
     """
     found = offset_of(volume.voxels)
     if found is None:
-        return volume, ()
+        return volume, _offset_in_part(volume)
     unscaled = all((s.rescale_slope, s.rescale_intercept) == (1.0, 0.0) for s in volume.geometry.slices)
     if found.direction is Direction.PERHAPS_HIGH:
         return volume, (noted(Check.OFFSET, f"HU may be {found.hu} too high: {_seen(found)}"),)
@@ -92,6 +96,21 @@ def mended(volume: Volume) -> tuple[Volume, tuple[CheckResult, ...]]:
             repaired(Check.OFFSET, f"{by_how_much}, Rescale Intercept 0; {found.hu} subtracted"),
         )
     return volume, (held(Check.OFFSET, f"{by_how_much}, {_rescaled(volume)}"),)
+
+
+def _offset_in_part(volume: Volume) -> tuple[CheckResult, ...]:
+    """Slices of one rescale that are too high beside others that are not: together they hide it."""
+    groups: dict[tuple[float, float], list[int]] = defaultdict(list)
+    for k, placed in enumerate(volume.geometry.slices):
+        groups[placed.rescale_slope, placed.rescale_intercept].append(k)
+    if not 1 < len(groups) <= RESCALES_ASKED:
+        return ()
+    for (_, intercept), members in groups.items():
+        found = offset_of(volume.voxels[members]) if len(members) >= MIN_SLICES else None
+        if found is not None and found.direction is not Direction.PERHAPS_HIGH:
+            where = f"in the {len(members)} slices of Rescale Intercept {intercept:g}"
+            return (held(Check.OFFSET, f"HU are {abs(found.hu)} {found.direction} {where}: {_seen(found)}"),)
+    return ()
 
 
 def _lowered(volume: Volume, hu: int) -> Volume:

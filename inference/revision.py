@@ -23,9 +23,10 @@ from inference.predecessors import predecessor_of
 from inference.report import Seconds
 from inference.results import LeftOut, Predecessor, Provenance, ResultObject, build_results
 from inference.rows import carried_row, finding_rows, refused_row, volume_row
-from inference.series import RefusedVolume, SeriesHeaders, read_headers, read_part
+from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_headers, read_part, refusal
 from inference.volume import Volume
 from storage.blobs import BlobName, Blobs, Shelf
+from storage.errors import Refused
 from storage.geometry.gate import PartVerdict, SeriesVerdict
 from storage.logs import log
 from storage.records import FindingRow, ResultRow, Series, VolumeRow
@@ -103,6 +104,21 @@ class Revision:
         if isinstance(read, RefusedVolume):
             row = refused_row(read, descent.part, read_s, self.series)
             return Outcome(volume=row, findings=(), results=())
+        try:
+            return self._analysed(read, read_s, descent, started)
+        except Refused as error:  # this volume's fault: the others of its series are told all the same
+            log().error(
+                "volume refused",
+                series=self.series.series_instance_uid,
+                revision=self.series.revision,
+                volume=part.number,
+                reason=str(error),
+            )
+            row = refused_row(refusal(part, headers, str(error)), descent.part, read_s, self.series)
+            return Outcome(volume=row, findings=(), results=())
+
+    def _analysed(self, read: ReadVolume, read_s: float, descent: Descent, started: float) -> Outcome:
+        """Raises Refused: a finding or a result object contradicts the volume, or its images each other."""
         volume = replace(read.volume, lineage=descent.lineage)
         findings = analyse(volume, self.models, read.header, read.part.checks)
         seconds = Seconds(read=read_s, infer=time.monotonic() - started - read_s)

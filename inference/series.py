@@ -14,8 +14,9 @@ from inference.plane import axis_in_header
 from inference.quality import mended, with_checks
 from inference.volume import Volume
 from storage.errors import Refused, Unreadable
-from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_slices
+from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_by
 from storage.geometry.gate import Check, Outcome, PartVerdict, SeriesVerdict, Verdict, judge
+from storage.geometry.reading import grouped_slices
 from storage.geometry.verdicts import held
 from storage.header import Header
 
@@ -89,7 +90,8 @@ def _read_header(path: Path, *, which: str) -> tuple[Header, PixelSource, tuple[
     # a path may hold a patient's name, and so may a value: the message has the file's number and no more
     try:
         ds = dcmread(path, stop_before_pixels=True)
-        return Header.of(ds), PixelSource.of(path, ds), placed_slices(ds)
+        header, slices = Header.of(ds), grouped_slices(ds)
+        return header, PixelSource.of(path, ds), (placed_by(header),) if slices is None else slices
     except PARSE_ERRORS as error:
         raise Unreadable(f"{which} cannot be parsed as DICOM: {type(error).__name__}") from error
 

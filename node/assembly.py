@@ -3,7 +3,7 @@
 1. COUNT KNOWN: all instances that somebody lists or counts are stored. No timer, where the MPPS of the
    modality lists every instance that is here (PS3.4 F.7.2: final at COMPLETED). After the short quiet, where
    it lists less than is here, or where a source PACS counts them (0020,1209): a PACS that is itself
-   receiving counts what it has so far.
+   receiving counts what it has so far. That quiet tells nothing after an abort: its sender may come back.
 2. GEOMETRY CLOSED: regular spacing, no gap, Instance Numbers contiguous; the short quiet; and every
    association that sent to it was released. The first half of a series may look closed too, so a release is
    asked for. Images in Acquisition (0020,1002) is often wrong, so it never decides alone: where it is met
@@ -102,6 +102,8 @@ def _counted_from(progress: Progress, policy: Policy, listening_since: float) ->
         return math.inf
     if all_listed(progress):
         return -math.inf
+    if progress.broken_at is not None:
+        return math.inf
     return _short_from(progress, policy, listening_since)
 
 

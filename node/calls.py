@@ -30,6 +30,8 @@ class Calls:
             call()
         except LedgerDown as error:
             log().error("waiting", reason=str(error))
+        except Exception:  # noqa: BLE001 - the edge of a thread: nobody foresaw it
+            log().exception("call failed", reason=name)
         finally:
             with self._lock:
                 self._under_way.discard(name)

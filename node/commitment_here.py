@@ -17,6 +17,7 @@ from pynetdicom.pdu_primitives import A_RELEASE
 
 from node.commitment_reports import CommitmentReports
 from node.requestor import Response, answers, response_of
+from node.status import EVENT_AGAIN
 from storage.errors import LedgerDown
 from storage.logs import log
 
@@ -54,11 +55,13 @@ class Here(threading.Event):
         return super().wait(timeout)
 
     def _report(self) -> None:
-        for commitment in self._reports.ready():
-            context = self._contexts.get(commitment.transaction_uid)
-            if context is not None:
-                event = self._reports.event(commitment, context.transfer_syntax)
-                self._reports.note(commitment, self._exchange(event, context.context_id))
+        for commitment in self._reports.ready(only=list(self._contexts)):
+            context = self._contexts[commitment.transaction_uid]
+            event = self._reports.event(commitment, context.transfer_syntax)
+            response = self._exchange(event, context.context_id)
+            self._reports.note(commitment, response)
+            if response is not None and response.status not in EVENT_AGAIN:
+                del self._contexts[commitment.transaction_uid]
 
     def _exchange(self, request: N_EVENT_REPORT, context_id: int) -> Response | None:
         """Requests that the peer sends before its answer are served meanwhile."""

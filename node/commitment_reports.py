@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
 from typing import Final
 
@@ -86,16 +86,22 @@ class CommitmentReports:
     def _call(self, address: PeerAddress, owed: Sequence[Commitment]) -> Callable[[], None]:
         return lambda: self.report_to(address, owed)
 
-    def ready(self) -> list[Commitment]:
-        """What can be told now, oldest first."""
+    def ready(self, *, only: Collection[str] | None = None) -> list[Commitment]:
+        """What can be told now, oldest first; of these Transaction UIDs only, where they are given."""
         now = self._clock()
-        wait_s = self._config.commitment.wait_s
         with self._ledger.reading() as connection:
             return [
                 each
-                for each in commitments.due(connection, now)
-                if is_ready(each, _held(connection, each), wait_s=wait_s, now=now)
+                for each in commitments.due(connection, now, only=only)
+                if is_ready(each, _held(connection, each), wait_s=self._wait_s(each.calling_ae), now=now)
             ]
+
+    def _wait_s(self, calling_ae: str) -> float:
+        """A peer without a port must be told before its silent association is aborted, by us."""
+        wait_s = self._config.commitment.wait_s
+        if self.address(calling_ae) is not None:
+            return wait_s
+        return min(wait_s, self._config.node.network_timeout_s / 2)
 
     def address(self, calling_ae: str) -> PeerAddress | None:
         """Where a peer that may send is called; the first one of that AE title that has a port."""

@@ -6,6 +6,7 @@ same, but that it gives every series a quiet first.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,10 +15,10 @@ from sqlalchemy import Connection
 
 from node.assembly import Complete, Wait, decide, look_from
 from node.config import Assembly
-from node.policy import Policy, policy_of
-from node.rules import Rule
+from node.policy import LOOKED_WHOLE, Policy, policy_of
 from storage import arrivals, events, outcomes, pace
 from storage import progress as progresses
+from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.pace import Pace
@@ -26,6 +27,10 @@ from storage.states import SeriesState
 from storage.workflows import Job, Jobs, Queue
 
 LISTENS: Final = "receiver listens"
+LOOKS_S: Final = 1.0
+"""How long one round may look at slices; the series that are left are looked at in the next one."""
+UNDECIDED_S: Final = 10.0
+"""How long a series that could not be decided is left alone, unless something comes for it."""
 
 
 def analysis_key(series_instance_uid: str, revision: int) -> str:
@@ -55,6 +60,7 @@ class Completing:
         self._started_at = clock()
         self._paces: dict[str, Pace] | None = None
         self._shapes: dict[tuple[str, float], Shape] = {}  # (series, last arrival) -> what its slices say
+        self._undecided: dict[tuple[str, float], float] = {}  # the same -> until when it is left alone
 
     def assemble(self) -> None:
         """One round over all series that are being received."""
@@ -62,31 +68,52 @@ class Completing:
             paces = self._paces = pace.known(connection) if self._paces is None else self._paces
             open_series = progresses.receiving(connection)
             since = self._listening_since(connection)
-        self._forget_shapes(open_series)
+        self._forget(open_series)
+        looks_end = time.monotonic() + LOOKS_S
         for progress in open_series:
+            if self._clock() < self._undecided.get(_key(progress), 0.0):
+                continue
             policy = policy_of(progress, paces, self._bounds, self._cap_s)
-            seen, decision = self._decide(progress, policy, since)
+            self._settle(progress, policy, since, looks_end)
+
+    def _settle(self, progress: Progress, policy: Policy, since: float, looks_end: float) -> None:
+        """Decide one series: one that cannot be decided holds up no other."""
+        try:
+            seen, decision = self._decide(progress, policy, since, looks_end)
             if isinstance(decision, Complete):
                 self._complete(seen, decision, policy, since)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - the edge of a process: the other series must go on
+            self._undecided[_key(progress)] = self._clock() + UNDECIDED_S
+            log().exception("series not decided", series=progress.series_instance_uid)
 
     def _listening_since(self, connection: Connection) -> float:
         listens = events.latest(connection, LISTENS)
         return max(self._started_at, listens.at if listens is not None else 0.0)
 
-    def _decide(self, progress: Progress, policy: Policy, since: float) -> tuple[Progress, Complete | Wait]:
-        """The decision, and what it was made on; the slices are looked at once for each last arrival."""
+    def _decide(
+        self, progress: Progress, policy: Policy, since: float, looks_end: float
+    ) -> tuple[Progress, Complete | Wait | None]:
+        """The decision, and what it was made on; the slices are looked at once for each last arrival.
+
+        None where a look is needed for which this round has no time left.
+        """
         now = self._clock()
         known = replace(progress, shape=self._shapes.get(_key(progress)))
         if now >= look_from(known, policy, listening_since=since):
+            if time.monotonic() >= looks_end:
+                return known, None
             with self._ledger.reading() as connection:
                 shape = progresses.shape_of(connection, progress.series_instance_uid)
             self._shapes[_key(progress)] = shape
             known = replace(progress, shape=shape)
         return known, decide(known, policy, listening_since=since, now=now)
 
-    def _forget_shapes(self, open_series: Sequence[Progress]) -> None:
+    def _forget(self, open_series: Sequence[Progress]) -> None:
         wanted = set(map(_key, open_series))
         self._shapes = {key: shape for key, shape in self._shapes.items() if key in wanted}
+        self._undecided = {key: until for key, until in self._undecided.items() if key in wanted}
 
     def _complete(self, progress: Progress, decision: Complete, policy: Policy, since: float) -> None:
         """The series' new state, its job and what its pauses teach commit together."""
@@ -127,7 +154,7 @@ class Completing:
             since=progress.first_received_at,
             listening_since=since,
             short_s=policy.quiet.short_s,
-            looked_whole=progress.former_rule == Rule.GEOMETRY_CLOSED,
+            looked_whole=progress.former_rule in LOOKED_WHOLE,
         )
         return pace.taught(self._paces or {}, learnt)
 

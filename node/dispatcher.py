@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 from node.asking import Asking
@@ -57,12 +58,18 @@ class Dispatcher:
         """Until it is told to stop."""
         delivering = Delivering(self._config, self._blobs, self._ledger, self._jobs, clock=self._clock)
         executor = Executor(self._ledger, role="dispatcher")
-        executor.start(
-            {
-                "route": (Queue.ROUTE, patient(delivering.route)),
-                "deliver": (Queue.DELIVER, patient(delivering.deliver)),
-            }
-        )
+        functions = {
+            "route": (Queue.ROUTE, patient(delivering.route)),
+            "deliver": (Queue.DELIVER, patient(delivering.deliver)),
+        }
+        with closing(self._jobs):
+            try:
+                executor.start(functions)
+                self._run(executor, stopping)
+            finally:
+                executor.stop(wait_s=STOP_WAIT_S)
+
+    def _run(self, executor: Executor, stopping: threading.Event) -> None:
         calls = Calls()
         reports = CommitmentReports(self._config, self._ledger, calls, clock=self._clock)
         asking = Asking(self._config, self._ledger, calls, clock=self._clock)
@@ -77,8 +84,6 @@ class Dispatcher:
             (RETENTION_S, self.retire),
         ]
         _keep_pace(paces, stopping)
-        executor.stop(wait_s=STOP_WAIT_S)
-        self._jobs.close()
 
     def assemble(self) -> None:
         """Complete every series of which a rule says so."""
@@ -156,7 +161,10 @@ def _is_overdue(row: Delivery, now: float) -> bool:
 
 
 def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:
-    """Call each function every so many seconds; a database that is away is waited for."""
+    """Call each function every so many seconds; a database that is away is waited for.
+
+    An error that nobody foresaw ends one round only: the end of the process would restart all quiet times.
+    """
     due = [time.monotonic() + pace_s for pace_s, _function in paces]  # nothing is aged out at the start
     while not stopping.is_set():
         for index, (pace_s, function) in enumerate(paces):
@@ -168,4 +176,6 @@ def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threadin
                 function()
             except Unavailable as error:
                 log().error("waiting", reason=str(error))
+            except Exception:  # noqa: BLE001 - the edge of a process: the other functions must go on
+                log().exception("round failed")
         stopping.wait(max(0.01, min(due) - time.monotonic()))

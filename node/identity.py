@@ -17,7 +17,8 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from storage.blobs import is_uid
 from storage.errors import InvalidIdentity, Unreadable
-from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, has_groups, placed_slices
+from storage.geometry.frames import PlacedSlice
+from storage.geometry.reading import grouped_slices
 from storage.header import CT_SOP_CLASSES, Header
 from storage.patient import patient_digests
 
@@ -89,7 +90,7 @@ def parse(data_set: bytes, transfer_syntax_uid: str, patient_key: bytes) -> Cont
         return Contents(
             header=Header.of(ds),
             has_pixels=has_pixels,
-            slices=_slices(ds),
+            slices=grouped_slices(ds),
             patient=patient_digests(ds, patient_key),
         )
     except _PARSE_ERRORS as error:
@@ -102,14 +103,6 @@ def read(data_set: bytes, transfer_syntax_uid: str) -> Dataset:
         return _read(data_set, UID(transfer_syntax_uid))[0]
     except _PARSE_ERRORS as error:
         raise Unreadable(f"data set cannot be parsed: {type(error).__name__}") from error
-
-
-def _slices(ds: Dataset) -> tuple[PlacedSlice, ...] | None:
-    """Broken functional groups are no reason not to store: the gate says that the frames have no place."""
-    try:
-        return placed_slices(ds) if has_groups(ds) else None
-    except PARSE_ERRORS:
-        return None
 
 
 def _read(data_set: bytes, syntax: UID) -> tuple[Dataset, bool]:

@@ -31,7 +31,7 @@ class Taken(StrEnum):
     """How an instance was taken in."""
 
     NEW = "new"
-    IDENTICAL = "identical"  # stored before with the same bytes: nothing changed
+    IDENTICAL = "identical"  # stored before with the same bytes: at most, its series is not quiet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,15 @@ class Intake:
                 raise
 
     def _store(self, received: Received, contents: Contents, digest: str) -> Taken:
+        series, now = contents.header.series_instance_uid, self._clock()
         with self._ledger.reading() as connection:
-            if _is_stored(connection, contents.header, digest):
-                return Taken.IDENTICAL
+            stored = _is_stored(connection, contents.header, digest)
+            unheard = stored and arrivals.unheard(connection, series, now)
+        if unheard:
+            with self._ledger.writing() as connection:
+                arrivals.heard_again(connection, series, now)
+        if stored:
+            return Taken.IDENTICAL
         instance = self._put(received, contents, digest, Shelf.INSTANCES)
         return Taken.NEW if self._add(instance) else Taken.IDENTICAL
 

@@ -87,13 +87,12 @@ def _state(value: str) -> StepState:
 
 def _listed(ds: Dataset) -> Listed:
     """The instances of every series; one that stands twice has both lists."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for series in items(ds, "PerformedSeriesSequence"):
         references = [each for keyword in REFERENCES for each in items(series, keyword)]
-        sops = tuple(uid(each, "ReferencedSOPInstanceUID") for each in references)
-        name = uid(series, "SeriesInstanceUID")
-        found[name] = found.get(name, ()) + sops
-    return found
+        sops = [uid(each, "ReferencedSOPInstanceUID") for each in references]
+        found.setdefault(uid(series, "SeriesInstanceUID"), []).extend(sops)
+    return {name: tuple(sops) for name, sops in found.items()}
 
 
 class PerformedSteps:
@@ -123,18 +122,19 @@ class PerformedSteps:
             if not steps.create(connection, step):
                 raise NotDone(Answer.DUPLICATE, f"step {sop_instance_uid} exists")
 
-    def change(self, sop_instance_uid: str, ds: Dataset) -> None:
-        """A step goes on or ends; when it is completed, its series are expected.
+    def change(self, sop_instance_uid: str, ds: Dataset, *, calling_ae: str) -> None:
+        """A step goes on or ends, as the AE that began it says; when completed, its series are expected.
 
         Raises:
-            NotDone: the data set is wrong, the step is not known (0112), or it has ended (0110, A710).
+            NotDone: the data set is wrong, this AE began no such step (0112), or it has ended
+                (0110, A710).
             LedgerDown: the database does not answer.
         """
         now = self._clock()
         with self._ledger.writing() as connection:
             step = steps.find(connection, sop_instance_uid)
-            if step is None:
-                raise NotDone(Answer.NO_SUCH_INSTANCE, f"step {sop_instance_uid} is not known")
+            if step is None or step.calling_ae != calling_ae:
+                raise NotDone(Answer.NO_SUCH_INSTANCE, f"{calling_ae} began no step {sop_instance_uid}")
             if not STEP_NEXT[step.state]:
                 raise NotDone(Answer.FINAL, ENDED)
             change = read_change(ds)

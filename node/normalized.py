@@ -34,6 +34,9 @@ Reply = tuple[int | Dataset, Dataset | None]
 REPORT_TIMEOUT_S: Final = 30.0
 """For the answer to an N-EVENT-REPORT on the association of the request."""
 
+MAX_DATA_SET_BYTES: Final = 8 << 20
+"""The longest data set of a request: a list of some 50 000 instances."""
+
 
 class NormalizedScp:
     """The handlers of N-CREATE, N-SET and N-ACTION."""
@@ -70,8 +73,11 @@ class NormalizedScp:
     def _on_set(self, event: evt.Event) -> Reply:
         request: Any = event.request
         uid = str(request.RequestedSOPInstanceUID)
-        status = _answered(event, uid, lambda ds: self._steps.change(uid, ds), request.ModificationList)
+        status = _answered(event, uid, lambda ds: self._change(event, uid, ds), request.ModificationList)
         return status, None
+
+    def _change(self, event: evt.Event, uid: str, ds: Dataset) -> None:
+        self._steps.change(uid, ds, calling_ae=_calling_ae(event))
 
     def _on_action(self, event: evt.Event) -> Reply:
         request: Any = event.request
@@ -109,10 +115,17 @@ def _calling_ae(event: evt.Event) -> str:
     return event.assoc.requestor.ae_title.strip()
 
 
+def _read(data_set: bytes, transfer_syntax_uid: str) -> Dataset:
+    """As `decoded`; what is too long is not looked at."""
+    if len(data_set) > MAX_DATA_SET_BYTES:
+        raise NotDone(Answer.NO_RESOURCES, "the data set is longer than we take")
+    return decoded(data_set, transfer_syntax_uid)
+
+
 def _answered(event: evt.Event, uid: str, grant: Callable[[Dataset], None], data_set: Any) -> int | Dataset:
     """The status elements of the response, after a request was granted or not."""
     try:
-        grant(decoded(data_set.getvalue() if data_set else b"", str(event.context.transfer_syntax)))
+        grant(_read(data_set.getvalue() if data_set else b"", str(event.context.transfer_syntax)))
     except NotDone as error:
         answer, words = error.answer, str(error)
     except Unavailable as error:

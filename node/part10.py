@@ -12,6 +12,8 @@ from pydicom.uid import UID
 IMPLEMENTATION_CLASS_UID: Final = UID("2.25.190746308264170263861041379287302170271")
 IMPLEMENTATION_VERSION_NAME: Final = "CTNODE_0_1"
 PREAMBLE: Final = b"\0" * 128 + b"DICM"
+HEAD_BYTES: Final = 144
+"""Preamble, prefix and File Meta Information Group Length (0002,0000): enough to find the data set."""
 
 
 def file_head(
@@ -39,5 +41,5 @@ def file_head(
 
 def data_set_offset(head: bytes) -> int:
     """Where the data set begins in a file that starts with these bytes (132 + 12 + group length)."""
-    group_length = int.from_bytes(head[140:144], "little")
-    return 144 + group_length
+    group_length = int.from_bytes(head[140:HEAD_BYTES], "little")
+    return HEAD_BYTES + group_length

@@ -22,12 +22,19 @@ from node.status import SUCCESS
 from node.transport import Timeouts
 from storage.errors import PeerUnavailable
 from storage.geometry.frames import PARSE_ERRORS
+from storage.logs import log
 
 STUDY_ROOT_FIND: Final = UID("1.2.840.10008.5.1.4.1.2.2.1")
 SYNTAXES: Final[tuple[Syntax, ...]] = (
     (STUDY_ROOT_FIND, ImplicitVRLittleEndian),
     (STUDY_ROOT_FIND, ExplicitVRLittleEndian),
 )
+COUNT_MAX: Final = 1_000_000
+"""A larger Number of Series Related Instances is no count."""
+
+
+class Declined(PeerUnavailable):
+    """The PACS answers for one series with a failure; the association goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,8 @@ class Questions:
         """How many instances the PACS has; None when it does not know the series.
 
         Raises:
-            PeerUnavailable: it does not answer, or with a failure.
+            Declined: it answers with a failure.
+            PeerUnavailable: it does not answer.
         """
         found = self._find(_identifier(series, "SERIES", "NumberOfSeriesRelatedInstances"))
         own = [ds for ds in found if ds.get("SeriesInstanceUID") == series.series_instance_uid]
@@ -81,11 +89,11 @@ class Questions:
         response, matches = answer
         if response.status != SUCCESS:
             why = f"{response.status:04X} {response.comment}".rstrip()
-            raise PeerUnavailable(f"{self._called} answers the query with {why}")
+            raise Declined(f"{self._called} answers the query with {why}")
         try:
             return [decoded(match, syntax) for match in matches]
         except NotDone as error:
-            raise PeerUnavailable(f"{self._called} answers the query with no data set") from error
+            raise Declined(f"{self._called} answers the query with no data set") from error
 
 
 def _identifier(series: Asked, level: str, wanted: str) -> Dataset:
@@ -101,23 +109,34 @@ def _number(ds: Dataset) -> int | None:
     """(0020,1209), an IS; None where it is absent, empty or no count."""
     try:
         value = ds.get("NumberOfSeriesRelatedInstances")
-        return None if value is None or str(value) == "" or int(value) < 0 else int(value)
+        number = None if value is None or str(value) == "" else int(value)
     except PARSE_ERRORS:
         return None
+    return number if number is not None and 0 <= number <= COUNT_MAX else None
 
 
 def ask(called: PeerAddress, series: list[Asked], *, calling_ae: str, timeouts: Timeouts) -> dict[str, Count]:
     """Ask one PACS for several series on one association: Series Instance UID -> what it has.
 
-    A series that it does not know is left out.
+    A series that it does not know, or answers with a failure, is left out.
 
     Raises:
-        PeerUnavailable: it cannot be reached, lets us not in, or does not answer.
+        PeerUnavailable: it cannot be reached, lets us not in, does not answer, or declines every series.
     """
+    counts: dict[str, Count | None] = {}
+    declined: dict[str, Declined] = {}
     try:
         with requested(called, calling_ae=calling_ae, syntaxes=SYNTAXES, timeouts=timeouts) as peer:
             questions = Questions(peer, called)
-            counts = [(each.series_instance_uid, questions.count(each)) for each in series]
+            for each in series:
+                try:
+                    counts[each.series_instance_uid] = questions.count(each)
+                except Declined as error:
+                    declined[each.series_instance_uid] = error
     except NotAssociated as error:
         raise PeerUnavailable(f"{called}: {explain(error.failure)}") from error
-    return {uid: count for uid, count in counts if count is not None}
+    if declined and not counts:
+        raise next(iter(declined.values()))
+    for uid, reason in declined.items():
+        log().warning("query failed", series=uid, reason=str(reason))
+    return {uid: count for uid, count in counts.items() if count is not None}

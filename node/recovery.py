@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 
 from node.identity import check_identity, ineligible, parse
 from node.intake import conflict
-from node.part10 import data_set_offset
+from node.part10 import HEAD_BYTES, data_set_offset
 from storage import arrivals, events, schema
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.errors import Refused, Unreadable
@@ -102,10 +102,9 @@ def _index(blobs: Blobs, ledger: Ledger, path: str, now: float, key: bytes) -> b
 def _read(blobs: Blobs, path: str, now: float, key: bytes) -> Instance:
     file = blobs.absolute(path)
     try:
-        content, meta = file.read_bytes(), _meta(file)
+        meta, (offset, data_set) = _meta(file), _data_set(file)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror}") from error
-    data_set = content[data_set_offset(content) :]
     contents = parse(data_set, str(meta.TransferSyntaxUID), key)
     check_identity(
         contents.header,
@@ -116,7 +115,7 @@ def _read(blobs: Blobs, path: str, now: float, key: bytes) -> Instance:
         header=contents.header,
         transfer_syntax_uid=str(meta.TransferSyntaxUID),
         digest=hashlib.sha256(data_set).hexdigest(),
-        size_bytes=len(content),
+        size_bytes=offset + len(data_set),
         path=path,
         received_at=now,
         association_id=None,
@@ -126,6 +125,14 @@ def _read(blobs: Blobs, path: str, now: float, key: bytes) -> Instance:
     )
     _check_name(instance)
     return instance
+
+
+def _data_set(file: Path) -> tuple[int, bytes]:
+    """Where the data set begins, and its bytes: once in memory, for an image may be of gigabytes."""
+    with file.open("rb", buffering=0) as content:  # a buffer would be joined with the rest: twice the memory
+        offset = data_set_offset(content.read(HEAD_BYTES))
+        content.seek(offset)
+        return offset, content.read()
 
 
 def _meta(file: Path) -> FileMetaDataset:

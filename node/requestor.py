@@ -102,7 +102,7 @@ class Requested:
     def find(self, syntax: Syntax, identifier: bytes) -> tuple[Response, list[bytes]] | None:
         """C-FIND (PS3.7 9.1.2): the final response and the identifiers of all matches, encoded.
 
-        None when a response did not come, or more matches than `MATCHES_MAX`.
+        None when a response did not come, a match without an identifier, or more than `MATCHES_MAX`.
         """
         request = C_FIND()
         request.AffectedSOPClassUID = syntax[0]
@@ -113,9 +113,9 @@ class Requested:
         while (response := self._answer(request)) is not None:
             if response.Status not in PENDING:
                 return response_of(response), matches
-            matches.append(response.Identifier.getvalue())
-            if len(matches) > MATCHES_MAX:
+            if response.Identifier is None or len(matches) == MATCHES_MAX:
                 break
+            matches.append(response.Identifier.getvalue())
         self.broken = True
         return None
 

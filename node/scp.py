@@ -50,6 +50,7 @@ class StorageScp:
         self._draining = False
         self._lock = threading.Lock()
         self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier; counted from admission on
+        self._ended: list[tuple[str, Ending, float]] = []  # what is not written yet of those that ended
         self._ae = self._application_entity()
         self._server: ThreadedAssociationServer | None = None
 
@@ -141,6 +142,7 @@ class StorageScp:
             return Admitted(admission=Admission.CONGESTED, reason=str(error))
         with self._lock:
             gone = key not in self._open
+        self._write_ends()
         if gone:  # the peer hung up before the row stood: its end was told to nobody
             self._close(association.id, Ending.ABORTED)
         return Admitted(admission=Admission.ADMITTED, reason="")
@@ -172,11 +174,28 @@ class StorageScp:
             self._close(id, ending)
 
     def _close(self, id: str, ending: Ending) -> None:
+        with self._lock:
+            self._ended.append((id, ending, self._clock()))
+        self._write_ends()
+
+    def _write_ends(self) -> None:
+        """What the database did not take before is written with the next admission or end, under its time."""
+        with self._lock:
+            owed = list(self._ended)
+        if not owed:
+            return
         try:
             with self._ledger.writing() as connection:
-                arrivals.close_association(connection, id, ending, self._clock())
+                for id, ending, at in owed:
+                    arrivals.close_association(connection, id, ending, at)
         except Unavailable as error:
-            log().error("association end not recorded", association=id, reason=str(error))
+            newest = owed[-1][0]
+            log().error(
+                "association end not recorded", association=newest, count=len(owed), reason=str(error)
+            )
+            return
+        with self._lock:
+            self._ended = [each for each in self._ended if each not in owed]
 
     def _on_echo(self, _event: evt.Event) -> int:
         return SUCCESS

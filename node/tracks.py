@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from node.policy import LOOKED_WHOLE
 from node.recording import Happening, Kind
-from node.rules import Rule
 from storage.geometry.frames import PlacedSlice
 from storage.pace import Pace, lessons, taught
 from storage.records import Expectation, Progress, Shape
@@ -42,6 +42,7 @@ class Track:
     _released: int = 0
     _broken_at: float | None = None
     _stored: set[str] = field(default_factory=set)
+    _unlisted: set[str] = field(default_factory=set)  # of them, those in no MPPS
     _slices: list[PlacedSlice] = field(default_factory=list)
     _acquired: list[Told] = field(default_factory=list)
     _words: dict[tuple[Source, str], _Words] = field(default_factory=dict)
@@ -61,6 +62,8 @@ class Track:
         self._stored.add(each.instance)
         for words in self._words.values():
             words.missing.discard(each.instance)
+        if not any(each.instance in listed for listed in self._steps()):
+            self._unlisted.add(each.instance)
         self._slices += each.slices
         if each.slices:
             self._acquired.append((each.slices[0].acquisition_number, each.images_in_acquisition))
@@ -81,6 +84,10 @@ class Track:
         missing = set() if listed is None else listed - self._stored
         count = len(listed) if listed is not None else each.count or 0
         self._words[each.source, each.told_by] = _Words(each.source, each.told_by, count, listed, missing)
+        self._unlisted = self._stored.difference(*self._steps())
+
+    def _steps(self) -> list[set[str]]:
+        return [words.listed or set() for words in self._words.values() if words.source is Source.MPPS]
 
     def complete(self, rule: str) -> None:
         """It was taken for complete."""
@@ -97,7 +104,7 @@ class Track:
             since=self.first_at,
             listening_since=listening_since,
             short_s=short_s,
-            looked_whole=self.former_rule == Rule.GEOMETRY_CLOSED,
+            looked_whole=self.former_rule in LOOKED_WHOLE,
         )
         return taught(paces, learnt)
 
@@ -125,7 +132,8 @@ class Track:
             missing, unlisted = max(0, words.count - stored), 0
         else:
             missing = len(words.missing)
-            unlisted = stored - (words.count - missing)
+            of_steps = words.source is Source.MPPS
+            unlisted = len(self._unlisted) if of_steps else stored - (words.count - missing)
         return Expectation(
             source=words.source,
             told_by=words.told_by,

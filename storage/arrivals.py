@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, select, update
 
 from storage import schema
 from storage.blobs import is_uid
@@ -17,6 +17,9 @@ from storage.states import Ending, SeriesState
 
 TICK_S: Final = 1e-6
 """The least step of a series' last arrival: POSIX seconds as a double resolve a quarter of it."""
+
+HEARD_S: Final = 1.0
+"""How old the last arrival of a series is at least when an instance that is stored moves it: few writes."""
 
 
 def open_association(connection: Connection, association: Association) -> None:
@@ -152,6 +155,27 @@ def _touch_series(connection: Connection, instance: Instance) -> None:
             "reason": None,
             "released": False,  # what comes late, nobody has looked at
         },
+    )
+
+
+def unheard(connection: Connection, series_instance_uid: str, at: float) -> bool:
+    """Whether `heard_again` would change anything."""
+    wanted = _unheard(series_instance_uid, at)
+    return connection.execute(select(schema.series.c.revision).where(*wanted)).first() is not None
+
+
+def heard_again(connection: Connection, series_instance_uid: str, at: float) -> None:
+    """What is stored came again: a series that is being received is not quiet, though nothing is new."""
+    wanted = _unheard(series_instance_uid, at)
+    connection.execute(update(schema.series).where(*wanted).values(last_received_at=at))
+
+
+def _unheard(series_instance_uid: str, at: float) -> tuple[ColumnElement[bool], ...]:
+    stored = schema.series.c
+    return (
+        stored.series_instance_uid == series_instance_uid,
+        stored.state == SeriesState.RECEIVING,
+        stored.last_received_at < at - HEARD_S,
     )
 
 

@@ -72,10 +72,12 @@ def find(connection: Connection, transaction_uid: str) -> Commitment | None:
     return None if row is None else _commitment(row)
 
 
-def due(connection: Connection, now: float) -> list[Commitment]:
-    """What waits and may be tried now, oldest first."""
+def due(connection: Connection, now: float, *, only: Collection[str] | None = None) -> list[Commitment]:
+    """What waits and may be tried now, oldest first; of these Transaction UIDs only, where given."""
     table = schema.commitment
     statement = select(table).where(table.c.state == CommitmentState.WAITING, table.c.next_attempt_at <= now)
+    if only is not None:
+        statement = statement.where(table.c.transaction_uid.in_(only))
     return [_commitment(row) for row in connection.execute(statement.order_by(table.c.requested_at))]
 
 
@@ -89,11 +91,12 @@ def unsettled(connection: Connection) -> list[Commitment]:
 def held(connection: Connection, sop_instance_uids: Collection[str]) -> dict[str, Held]:
     """What stands under these SOP Instance UIDs; no entry where nothing does."""
     instance, aside = schema.instance, schema.aside
+    told = (instance.c.sop_instance_uid, instance.c.sop_class_uid, instance.c.path, instance.c.size_bytes)
     found: dict[str, Held] = {}
     for uids in batches(sop_instance_uids):
         stored, kept = instance.c.sop_instance_uid.in_(uids), aside.c.sop_instance_uid.in_(uids)
         disputed = set(connection.execute(select(aside.c.sop_instance_uid).where(kept)).scalars())
-        for row in connection.execute(select(instance).where(stored)):
+        for row in connection.execute(select(*told).where(stored)):
             found[row.sop_instance_uid] = Held(
                 sop_class_uid=row.sop_class_uid,
                 path=row.path,

@@ -20,6 +20,7 @@ ATTRIBUTES: Final = {
     "PatientID": "Patient ID (0010,0020)",
     "IssuerOfPatientID": "Issuer of Patient ID (0010,0021)",
     "PatientName": "Patient's Name (0010,0010)",
+    "PatientName=1": "Patient's Name (0010,0010), ideographic",
     "PatientBirthDate": "Patient's Birth Date (0010,0030)",
     "PatientSex": "Patient's Sex (0010,0040)",
 }

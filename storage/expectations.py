@@ -66,10 +66,12 @@ def expected(
     requests = _requests(connection, series_instance_uids)
     compared = series_instance_uids if requests else {row.series_instance_uid for row in told}
     stored = _stored(connection, compared)
+    in_steps = _in_steps(told)
     found: dict[str, list[Expectation]] = {}
     for row in told:
         uid = row.series_instance_uid
-        found.setdefault(uid, []).append(_compared(row, stored.get(uid, frozenset())))
+        each = _compared(row, stored.get(uid, frozenset()), in_steps.get(uid, frozenset()))
+        found.setdefault(uid, []).append(each)
     for uid, each in _committed(connection, requests, stored):
         found.setdefault(uid, []).append(each)
     return {uid: tuple(sorted(each, key=_order)) for uid, each in found.items()}
@@ -156,12 +158,23 @@ def _stored(connection: Connection, series_instance_uids: Collection[str]) -> di
     return {uid: frozenset(sops) for uid, sops in found.items()}
 
 
-def _compared(row: Row[Any], stored: frozenset[str]) -> Expectation:
+def _in_steps(told: list[Row[Any]]) -> dict[str, frozenset[str]]:
+    """Series -> what its MPPS list together: one may list again what another has."""
+    found: dict[str, frozenset[str]] = {}
+    for row in told:
+        if row.source == Source.MPPS:
+            before = found.get(row.series_instance_uid, frozenset())
+            found[row.series_instance_uid] = before.union(row.sop_instance_uids or ())
+    return found
+
+
+def _compared(row: Row[Any], stored: frozenset[str], in_steps: frozenset[str]) -> Expectation:
     count: int = row._mapping["count"]  # `row.count` is a method of every tuple
     missing, unlisted = max(0, count - len(stored)), 0
     if row.sop_instance_uids is not None:
         listed = frozenset(row.sop_instance_uids)
-        missing, unlisted = len(listed - stored), len(stored - listed)
+        missing = len(listed - stored)
+        unlisted = len(stored - (in_steps if row.source == Source.MPPS else listed))
     return Expectation(
         source=row.source, told_by=row.told_by, count=count, missing=missing, unlisted=unlisted
     )

@@ -7,6 +7,7 @@ its pages must not name any. A digest is the same for values that a person takes
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
@@ -23,6 +24,12 @@ IDENTIFYING: Final = (
 )
 """Attributes of the Patient Module (PS3.3 C.7.1.1) that a patient has one value of."""
 
+NAME_GROUPS: Final = 2
+"""Component groups of a Person Name that are compared: alphabetic and ideographic (PS3.5 6.2.1)."""
+
+REPLACEMENT: Final = "\ufffd"
+"""What a decoder puts where bytes are none of its character set."""
+
 DIGEST_BYTES: Final = 16
 
 
@@ -31,8 +38,21 @@ def patient_digests(ds: Dataset, key: bytes) -> dict[str, str]:
 
     What is absent, empty or cannot be decoded is left out: it contradicts nothing.
     """
-    told = {keyword: normalised(_text(ds, keyword)) for keyword in IDENTIFYING}
-    return {keyword: _digest(keyword, value, key) for keyword, value in told.items() if value}
+    return {keyword: _digest(keyword, value, key) for keyword, value in _told(ds) if value}
+
+
+def _told(ds: Dataset) -> Iterator[tuple[str, str]]:
+    """Keyword and value as people compare it; a name's alphabetic and ideographic group each for itself.
+
+    Workstations leave groups out, so only what both have is compared; the phonetic group says the same again.
+    What could not be decoded in its character set is no value.
+    """
+    for keyword in IDENTIFYING:
+        value = _text(ds, keyword)
+        groups = value.split("=")[:NAME_GROUPS] if keyword == "PatientName" else [value]
+        for number, group in enumerate(groups):
+            if REPLACEMENT not in group:
+                yield keyword if number == 0 else f"{keyword}={number}", _components(_folded(group))
 
 
 def _text(ds: Dataset, keyword: str) -> str:
@@ -48,9 +68,12 @@ def normalised(value: str) -> str:
     Of a Person Name the first component group that is filled counts (PS3.5 6.2.1): the ideographic and the
     phonetic one say the same again, and are often left out.
     """
-    text = unicodedata.normalize("NFKC", value.replace("\0", " ")).casefold()
-    groups = (_components(group) for group in text.split("="))
+    groups = (_components(group) for group in _folded(value).split("="))
     return next((group for group in groups if group), "")
+
+
+def _folded(value: str) -> str:
+    return unicodedata.normalize("NFKC", value.replace("\0", " ")).casefold()
 
 
 def _components(group: str) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select
 
-from storage import arrivals, expectations, schema
-from storage.geometry.index import placed_of
+from storage import expectations, schema
+from storage.expectations import batches
+from storage.geometry.frames import placed_from
+from storage.geometry.index import slices_from_json
 from storage.records import Progress, Shape
 from storage.shape import shape
 from storage.states import Ending, SeriesState
@@ -60,10 +62,19 @@ def _progress(
 
 def shape_of(connection: Connection, series_instance_uid: str) -> Shape:
     """What the slices of a series say of its being whole: from their rows, no file is opened."""
-    instances = [i for i in arrivals.instances_of(connection, series_instance_uid) if i.ineligible is None]
+    table = schema.instance
+    rows = connection.execute(
+        select(table.c.header, table.c.slices)
+        .where(table.c.series_instance_uid == series_instance_uid, table.c.ineligible.is_(None))
+        .order_by(table.c.received_at, table.c.sop_instance_uid)
+    ).all()
     return shape(
-        [placed for instance in instances for placed in placed_of(instance)],
-        [(i.header.acquisition_number, i.header.images_in_acquisition) for i in instances],
+        [
+            placed
+            for header, slices in rows
+            for placed in ((placed_from(header),) if slices is None else slices_from_json(slices))
+        ],
+        [(header.get("acquisition_number"), header.get("images_in_acquisition")) for header, _ in rows],
     )
 
 
@@ -119,13 +130,14 @@ def _pauses(connection: Connection, series_instance_uids: Collection[str]) -> di
     """How long after the last instance of the former revision the first of this one came."""
     series, instance = schema.series.c, schema.instance.c
     before = func.max(instance.received_at)
-    rows = connection.execute(
+    statement = (
         select(series.series_instance_uid, (series.first_received_at - before).label("pause_s"))
         .join(schema.instance, instance.series_instance_uid == series.series_instance_uid)
-        .where(
-            series.series_instance_uid.in_(series_instance_uids),
-            instance.received_at < series.first_received_at,
-        )
+        .where(instance.received_at < series.first_received_at)
         .group_by(series.series_instance_uid, series.first_received_at)
     )
-    return {row.series_instance_uid: row.pause_s for row in rows}
+    return {
+        row.series_instance_uid: row.pause_s
+        for uids in batches(series_instance_uids)
+        for row in connection.execute(statement.where(series.series_instance_uid.in_(uids)))
+    }

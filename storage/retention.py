@@ -93,7 +93,11 @@ def sweep_files(blobs: Blobs, ledger: Ledger, before: float) -> int:
     for shelf, table in TABLE_OF_SHELF.items():
         for paths in _batches(blobs.paths(shelf, before_day=last_day)):
             for path in _without_row(ledger, table, paths):
-                if blobs.absolute(path).stat().st_mtime < before:
+                try:
+                    written = blobs.absolute(path).stat().st_mtime
+                except FileNotFoundError:  # somebody else removed it meanwhile
+                    continue
+                if written < before:
                     blobs.remove(path)
                     removed += 1
     return removed

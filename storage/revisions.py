@@ -14,7 +14,7 @@ from storage.records import FindingRow, ResultRow, VolumeRow
 
 @dataclass(frozen=True, kw_only=True)
 class Former:
-    """An eligible volume of the last revision that was analysed."""
+    """The newest eligible volume of a lineage."""
 
     volume: VolumeRow
     findings: tuple[FindingRow, ...]
@@ -29,7 +29,7 @@ class Former:
 class History:
     """Everything of a series' past that a new revision goes by."""
 
-    volumes: tuple[Former, ...]  # of the last revision that was analysed, in order of number
+    volumes: tuple[Former, ...]  # the newest of each lineage, in order of number
     results: Mapping[int, tuple[ResultRow, ...]]  # lineage -> objects of every revision, newest first
     lineages: frozenset[int]  # every one that a volume of the series has had
 
@@ -57,11 +57,18 @@ def _lineages(connection: Connection, series_instance_uid: str, before: int) -> 
 def _volumes(connection: Connection, series_instance_uid: str, before: int) -> list[Former]:
     volume, finding = schema.volume, schema.finding
     of_series = volume.c.series_instance_uid == series_instance_uid
-    last = select(func.max(volume.c.revision)).where(of_series, volume.c.revision < before).scalar_subquery()
+    line = func.coalesce(volume.c.lineage, volume.c.number)
+    newest = (  # a revision in between may have been held: a gap that a later slice closed
+        select(line.label("line"), func.max(volume.c.revision).label("revision"))
+        .where(of_series, volume.c.revision < before, volume.c.eligible)
+        .group_by(line)
+        .subquery()
+    )
     rows = connection.execute(
         select(volume)
-        .where(of_series, volume.c.revision == last, volume.c.eligible)
-        .order_by(volume.c.number)
+        .join(newest, (line == newest.c.line) & (volume.c.revision == newest.c.revision))
+        .where(of_series, volume.c.eligible)
+        .order_by(volume.c.number, line)
     ).all()
     found = connection.execute(
         select(finding).where(finding.c.volume_id.in_([row.id for row in rows])).order_by(finding.c.id)

@@ -112,7 +112,7 @@ series: Final = Table(
     Column("last_received_at", Float, nullable=False, index=True),
     Column("completed_at", Float),
     Column("rule", String(32)),
-    Column("evidence", Text),
+    Column("evidence", Words),
     Column("reason", Words),
     Column("released", Boolean, nullable=False, default=False, server_default=false()),
     CheckConstraint("revision >= 0", name="revision"),
@@ -263,6 +263,7 @@ commitment: Final = Table(
     Column("settled_at", Float),
     CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
     CheckConstraint("state <> 'dead' OR last_error IS NOT NULL", name="reason_stated"),
+    Index(None, "requested_at"),
 )
 """Storage commitments that peers asked us for: [SOP Class UID, SOP Instance UID] each."""
 
@@ -283,6 +284,7 @@ event: Final = Table(
     Column("kind", String(32), nullable=False),
     Column("subject", Words(128), nullable=False, index=True),
     Column("detail", Words, nullable=False),
+    Index(None, "kind", "at"),
 )
 
 heartbeat: Final = Table(

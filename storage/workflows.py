@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
-from dbos._serialization import DBOSPortableJSON
+from dbos._serialization import DBOSPortableJSON, PortableWorkflowError
 from sqlalchemy import Connection, select
 
 from storage import schema
@@ -96,11 +96,11 @@ class Jobs:
         self._client.enqueue_in_transaction(connection, options, *job.arguments)
 
     def failed(self, keys: Sequence[str]) -> dict[str, str]:
-        """Which of these jobs ended without success, and how."""
+        """Which of these jobs ended without success, and how: an error's words may quote a data set."""
         if not keys:
             return {}
         ended = self._client.list_workflows(workflow_ids=list(keys), status=list(FAILURES))
-        return {w.workflow_id: f"{w.status}: {w.error}" if w.error else str(w.status) for w in ended}
+        return {w.workflow_id: f"{w.status}: {_kind(w.error)}" if w.error else str(w.status) for w in ended}
 
     def take_over(self, now: float) -> list[str]:
         """Put the running jobs of processes that are gone back on their queues. Returns their keys."""
@@ -183,6 +183,11 @@ class Executor:
         """Stop taking jobs; wait for those that run."""
         DBOS.destroy(workflow_completion_timeout_sec=wait_s)
         self._engine.dispose()
+
+
+def _kind(error: Exception) -> str:
+    """The name of its class; of one that was stored as JSON, the name it had."""
+    return error.name if isinstance(error, PortableWorkflowError) else type(error).__name__
 
 
 def _as_function(job: Callable[..., None]) -> Callable[..., None]:

@@ -20,7 +20,7 @@ from inference.results.records import (
     Provenance,
     ResultObject,
 )
-from inference.results.validate import check
+from inference.results.validate import check, check_one_patient
 from inference.volume import Volume
 from storage.errors import InvalidResult
 
@@ -56,8 +56,8 @@ def build_results(
     names those of its kind.
 
     Raises:
-        InvalidResult: the evidence is not that of the volume, the findings contradict the volume, or an
-            object failed its checks.
+        InvalidResult: the evidence is not that of the volume or names two patients, the findings contradict
+            the volume, or an object failed its checks.
     """
     inputs = Inputs(
         evidence=evidence,
@@ -67,6 +67,7 @@ def build_results(
         predecessors=predecessors,
     )
     _check_evidence(inputs)
+    check_one_patient(evidence)
     return tuple(_built(kind, inputs) for kind in BUILDERS)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from highdicom import sr
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from inference.results import codes
@@ -126,4 +127,9 @@ def _reference(inputs: Inputs, slices: list[Slice]) -> dict[str, Any]:
 
 def is_multiframe(inputs: Inputs) -> bool:
     """Whether the volume is one multi-frame instance; single-frame ones may have Number of Frames 1."""
-    return int(inputs.evidence[0].get("NumberOfFrames") or 1) > 1
+    return is_multiframe_image(inputs.evidence[0])
+
+
+def is_multiframe_image(image: Dataset) -> bool:
+    """Whether an image says that it has more than one frame."""
+    return int(image.get("NumberOfFrames") or 1) > 1

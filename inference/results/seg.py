@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from inference.results.body import block_means, body_mask, point_mm
+from inference.results.content import is_multiframe_image
 from inference.results.equipment import complete, series_attributes
 from inference.results.identity import dimension_organization_uid
 from inference.results.predecessors import name_replaced
@@ -64,6 +65,9 @@ def _obstacle(inputs: Inputs) -> str | None:
         return "Frame of Reference UID (0020,0052) is absent: a segmentation has no place in the patient"
     if not segments_of(inputs):
         return "no region and no level slice was found"
+    several = sum(is_multiframe_image(image) for image in inputs.evidence)
+    if several and len(inputs.evidence) > 1:
+        return f"the volume lies in {several} multi-frame instances: its SEG is not built yet"
     if not geometry.spacing_mm > 0:
         return f"spacing between slices is {geometry.spacing_mm} mm: the thickness of a segment is not known"
     return None

@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from inference.results.records import NOT_FOR_DIAGNOSIS
 from storage.errors import InvalidResult
+from storage.patient import normalised
 
 UID: Final = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+")
 """PS3.5 9.1: components without leading zeros; at most UID_MAX_CHARS characters."""
@@ -27,8 +28,10 @@ INHERITED_WITHHELD: Final = (
 """Attributes of the patient or the order: a message names them but never quotes their values."""
 
 SHARED_SHOWN: Final = ("StudyInstanceUID",)
-SHARED_WITHHELD: Final = ("PatientID",)
 """What every image must share with the result; in the rest, real series differ from slice to slice."""
+
+PATIENT: Final = ("PatientID", "IssuerOfPatientID")
+"""What names one patient: images with two values of it are of two, whatever a person let pass."""
 
 REFERENCING: Final = (
     "ContentSequence", "CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence",
@@ -58,7 +61,8 @@ def check(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str]
     """
     _check_inherited(dataset, evidence[0], INHERITED_SHOWN, INHERITED_WITHHELD)
     for image in evidence[1:]:
-        _check_inherited(dataset, image, SHARED_SHOWN, SHARED_WITHHELD)
+        _check_inherited(dataset, image, SHARED_SHOWN, ())
+    check_one_patient([dataset, *evidence])
     _check_identity(dataset, evidence)
     _check_predecessors(dataset, replaced)
     _check_references(dataset, evidence, replaced)
@@ -68,6 +72,17 @@ def check(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str]
         _check_groups(dataset)
     if dataset.Modality == "SEG":
         _check_tracking((s.get("TrackingID"), s.get("TrackingUID")) for s in dataset.SegmentSequence)
+
+
+def check_one_patient(images: Sequence[Dataset]) -> None:
+    """Refuse images of two patients. An absent value names none, case and spacing tell none apart.
+
+    Raises:
+        InvalidResult: two values of an attribute of PATIENT; none is quoted.
+    """
+    for keyword in PATIENT:
+        if len({normalised(_value(image, keyword)) for image in images} - {""}) > 1:
+            raise InvalidResult(f"the images name two patients; no result is built ({keyword} differs)")
 
 
 def _check_inherited(

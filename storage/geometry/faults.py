@@ -41,6 +41,9 @@ MENDABLE_SLICES: Final = 5
 MENDABLE_MM: Final = 10.0
 """Between slices farther apart nothing is interpolated: a vertebra is about 30 mm high."""
 
+ALL_PAIRS: Final = 64
+"""Slices of which every pair is looked at."""
+
 PLACED: Final = "slices placed by their own positions"
 """What is done with an uneven or a sheared stack: heights are read from each slice, never from its number."""
 
@@ -129,16 +132,25 @@ def _odd_step(ordered: Sequence[PlacedSlice], k: int, found: float, regular: flo
     return f"gap of {found:.2f} mm {between}: {missing} slice{'s' if missing > 1 else ''} missing"
 
 
+def _far_apart(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of slices, the lower first: all of a short stack, half a stack apart in a long one."""
+    if count <= ALL_PAIRS:
+        return np.triu_indices(count, 1)
+    return np.arange(count - count // 2), np.arange(count // 2, count)
+
+
 def lateral_faults(
     ordered: Sequence[PlacedSlice], positions: NDArray[np.float64], normal: NDArray[np.float64]
 ) -> list[CheckResult]:
     """Slices whose corner lies off the line through the others, as by a foreign field of view.
 
-    The line is the median one, so one foreign slice does not bend it. positions: (k, 3), mm, in order.
+    The line is the median one, so one foreign slice does not bend it; its slope is of slices far apart, for
+    between neighbours the rounding of a header is a large part of the step. positions: (k, 3), mm, in order.
     """
     along = positions @ normal
     across = positions - np.outer(along, normal)
-    slope = np.median(np.diff(across, axis=0) / np.diff(along)[:, None], axis=0)
+    low, high = _far_apart(len(along))
+    slope = np.median((across[high] - across[low]) / (along[high] - along[low])[:, None], axis=0)
     offsets = across - np.outer(along, slope)
     distances = np.linalg.norm(offsets - np.median(offsets, axis=0), axis=1)
     off = np.flatnonzero(distances > LATERAL_TOLERANCE_MM)[:NAMED_AT_MOST]

@@ -102,13 +102,15 @@ def placed_slices(ds: Dataset) -> tuple[PlacedSlice, ...]:
     """The slices of one data set, in frame order; pixels are not needed.
 
     A CT image has functional groups where it is of an enhanced class, or was written as if it were. Any other
-    object gives one record, and so does an enhanced image whose groups are lost, so that it is refused by
+    object gives one record, and so does an enhanced image of which groups are lost, so that it is refused by
     name and not overlooked.
     """
     if not has_groups(ds):
         return (placed_by(Header.of(ds)),)
     shared = next(iter(ds.get("SharedFunctionalGroupsSequence") or ()), Dataset())
     groups: Sequence[Dataset] = ds.get("PerFrameFunctionalGroupsSequence") or (Dataset(),)
+    if len(groups) != int(ds.get("NumberOfFrames") or len(groups)):
+        return (placed_by(Header.of(ds)),)
     headers = (Header.of(flattened(ds, shared, own)) for own in groups)
     return tuple(placed_by(header, frame=n) for n, header in enumerate(headers, start=1))
 

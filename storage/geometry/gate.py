@@ -7,7 +7,7 @@ has arrived looks whole, as evidence that a series is complete.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -39,8 +39,8 @@ def judge(placed: Iterable[PlacedSlice]) -> SeriesVerdict:
     Never raises: whatever a header says or lacks becomes a verdict with a reason.
     """
     parts = [_judged(part) for part in split(placed)]
-    volumes = [part for part in parts if not _is_foreign(part)]
-    told = tuple(part if _is_foreign(part) else _told_apart(part, volumes) for part in parts)
+    volumes = [part for part in parts if part.geometry is not None]
+    told = tuple(part if part.geometry is None else _told_apart(part, volumes) for part in parts)
     return SeriesVerdict(verdict=_together([part.verdict for part in told]), parts=told)
 
 
@@ -107,27 +107,50 @@ def _uneven(volumes: Sequence[PartVerdict]) -> str | None:
 
 def _unlike(volumes: Sequence[PartVerdict]) -> str | None:
     """Parallel volumes over each other that do not reach equally far: the shorter may still be growing."""
-    for one, other in combinations(volumes, 2):
-        if (
-            one.geometry is None
-            or other.geometry is None
-            or not _over_each_other(one.geometry, other.geometry)
-        ):
-            continue
-        reaches = [(v.geometry.z_mm[0], v.geometry.z_mm[-1]) for v in (one, other) if v.geometry]
-        coarse_mm = max(one.geometry.spacing_mm, other.geometry.spacing_mm)
-        if any(abs(a - b) > coarse_mm for a, b in zip(*reaches, strict=True)):
+    reaches = [_reach(v.number, v.geometry) for v in volumes if v.geometry is not None]
+    for one, other in combinations(reaches, 2):
+        if _over_each_other(one, other) and not _equally_far(one, other):
             return (
                 f"volumes {one.number} and {other.number} lie over each other with "
-                f"{len(one.slices)} and {len(other.slices)} slices"
+                f"{one.slices} and {other.slices} slices"
             )
     return None
 
 
-def _over_each_other(one: Geometry, other: Geometry) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class _Reach:
+    """Where a volume begins and ends."""
+
+    number: int  # of the volume
+    slices: int
+    normal: tuple[float, float, float]
+    spacing_mm: float
+    start_mm: float  # along the outward normal, of the first slice
+    end_mm: float  # of the last
+
+
+def _reach(number: int, geometry: Geometry) -> _Reach:
+    z_mm = geometry.z_mm
+    return _Reach(
+        number=number,
+        slices=len(geometry.slices),
+        normal=geometry.normal,
+        spacing_mm=geometry.spacing_mm,
+        start_mm=float(z_mm[0]),
+        end_mm=float(z_mm[-1]),
+    )
+
+
+def _over_each_other(one: _Reach, other: _Reach) -> bool:
     parallel = abs(sum(a * b for a, b in zip(one.normal, other.normal, strict=True))) > PARALLEL
-    (low, high), (below, above) = ((g.z_mm.min(), g.z_mm.max()) for g in (one, other))
-    return parallel and bool(low <= above and below <= high)
+    (low, high), (below, above) = (sorted((r.start_mm, r.end_mm)) for r in (one, other))
+    return parallel and low <= above and below <= high
+
+
+def _equally_far(one: _Reach, other: _Reach) -> bool:
+    coarse_mm = max(one.spacing_mm, other.spacing_mm)
+    ends = ((one.start_mm, other.start_mm), (one.end_mm, other.end_mm))
+    return all(abs(a - b) <= coarse_mm for a, b in ends)
 
 
 def _unnumbered(parts: Sequence[PartVerdict]) -> str | None:

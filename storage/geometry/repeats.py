@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.geometry.faults import LATERAL_TOLERANCE_MM, SAME_POSITION_MM
+from storage.geometry.faults import LATERAL_TOLERANCE_MM, SAME_POSITION_MM, spacing_tolerance
 from storage.geometry.frames import PlacedSlice
 from storage.geometry.stack import MIN_SLICES
 
@@ -29,6 +29,15 @@ REPEAT_KEYS: Final = {
     "acquisition_time_s": "AcquisitionTime",
 }
 """Fields of a slice that tell apart slices at one position, the surest first, and their attributes."""
+
+BETWEEN_KEYS: Final = (
+    "temporal_position",
+    "cardiac_phase_percent",
+    "trigger_time_ms",
+    "acquisition_number",
+    "kvp",
+)
+"""Those of them that tell scans apart whose positions do not coincide."""
 
 DAY_S: Final = 86_400.0
 
@@ -54,8 +63,9 @@ def copies(group: Slices, positions: NDArray[np.float64], normal: NDArray[np.flo
     """
     places = _places(positions @ normal)
     if int(places.max()) + 1 == len(group):
-        return [Scan(slices=group)]
-    found = _by_attributes(group, places, positions, normal) or _by_turns(group, places)
+        found = _between_each_other(group, positions @ normal)
+    else:
+        found = _by_attributes(group, places, positions, normal) or _by_turns(group, places)
     if found is None:
         return [Scan(slices=group)]
     labels, told_by = found
@@ -73,6 +83,26 @@ def _places(distances_mm: NDArray[np.float64]) -> Codes:
     places = np.empty(len(order), dtype=np.intp)
     places[order] = np.cumsum(np.diff(distances_mm[order], prepend=distances_mm[order[0]]) > SAME_POSITION_MM)
     return places
+
+
+def _between_each_other(group: Slices, distances_mm: NDArray[np.float64]) -> tuple[Codes, str] | None:
+    """Regular scans whose slices lie between each other's, as two phases that began half a step apart.
+
+    Rotations of a step-and-shoot scan have numbers of their own too, but do not lie between each other.
+    """
+    for field in BETWEEN_KEYS:
+        labels = _codes([getattr(s, field) for s in group])
+        parts = [np.sort(distances_mm[labels == label]) for label in range(int(labels.max()) + 1)]
+        if len(parts) < 2 or min(map(len, parts)) < MIN_SLICES or not all(map(_is_regular, parts)):
+            continue
+        if any(((b > a[0]) & (b < a[-1])).sum() >= MIN_SLICES for a, b in permutations(parts, 2)):
+            return labels, REPEAT_KEYS[field]
+    return None
+
+
+def _is_regular(distances_mm: NDArray[np.float64]) -> bool:
+    steps = np.diff(distances_mm)
+    return bool(np.ptp(steps) <= 2 * spacing_tolerance(float(np.median(steps))))
 
 
 def _by_attributes(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from pydicom.uid import UID
@@ -60,6 +61,10 @@ PS3.3 C.8.2.1.1.1, C.8.16.1.4, C.8.16.2.1.4, and vendors'. A plane reformat (MPR
 
 HOUNSFIELD: Final = ("HU", "HU_MOD", "US")
 """Rescale Types (0028,1054) read as HU; US, unspecified, is what many writers put beside HU values."""
+
+
+CLUSTERS_COMPARED: Final = 100
+"""A series of more orientations than this is no stack; its values are then told apart exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +160,8 @@ def _clustered(
     for placed in slices:
         own = value(placed)
         if own not in home:
-            home[own] = next((first for first in clusters if _same_or_absent(first, own, agree)), own)
+            known = islice(clusters, CLUSTERS_COMPARED)
+            home[own] = next((first for first in known if _same_or_absent(first, own, agree)), own)
         clusters.setdefault(home[own], []).append(placed)
     return [tuple(cluster) for cluster in clusters.values()]
 

@@ -211,6 +211,32 @@ def test_a_late_slice_that_cannot_be_read_fails_its_revision_alone(
     assert third.predecessor_uid == first.sop_instance_uid
 
 
+def test_a_gap_that_closes_names_what_was_said_before_it(worker: Worker) -> None:
+    slices = stack(12)
+    for part in (slices[:6], slices[9:], slices[6:9]):
+        worker.receive(part)
+        worker.analyse()
+    assert [v.eligible for v in worker.volumes(2)] == [False]
+    first, third = worker.results(1)[1, "SR"], worker.results(3)[1, "SR"]
+    assert third.predecessor_uid == first.sop_instance_uid
+    assert worker.dataset(third).SeriesInstanceUID == worker.dataset(first).SeriesInstanceUID
+
+
+def test_a_volume_of_two_patients_is_refused_and_the_other_one_told(worker: Worker) -> None:
+    mixed = stack(4, AcquisitionNumber=1)
+    mixed[2].PatientID = "ANNA 0815"
+    worker.receive([*mixed, *stack(5, first_number=11, AcquisitionNumber=2)])
+    worker.analyse()
+    refused, told = worker.volumes(1)
+    assert (refused.eligible, refused.reason) == (
+        False,
+        "the images name two patients; no result is built (PatientID differs)",
+    )
+    assert (told.eligible, told.slices) == (True, 5)
+    assert set(worker.results(1)) == {(2, "SR"), (2, "SEG")}
+    assert "0815" not in str(refused.report)
+
+
 def _instances(worker: Worker) -> list[Instance]:
     with worker.ledger.reading() as connection:
         return arrivals.instances_of(connection, SERIES)

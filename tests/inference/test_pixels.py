@@ -212,7 +212,8 @@ def test_truncated_pixels_are_refused_by_instance(tmp_path: Path) -> None:
 
     reason = refusal_of(datasets, tmp_path)
 
-    assert reason.startswith(f"instance {datasets[1].SOPInstanceUID}: pixel data cannot be decoded")
+    # the decoder's own words may quote the data set
+    assert reason == f"instance {datasets[1].SOPInstanceUID}: pixel data cannot be decoded: ValueError"
 
 
 def test_pixels_that_cannot_be_decoded_hold_a_volume_whose_headers_are_sound(tmp_path: Path) -> None:
@@ -247,12 +248,12 @@ def test_corrupt_compressed_pixels_are_refused_by_instance(syntax, tmp_path: Pat
     assert refusal_of(datasets, tmp_path).startswith(f"instance {datasets[0].SOPInstanceUID}: pixel data")
 
 
-def test_fewer_frames_than_functional_groups_are_refused_by_instance(tmp_path: Path) -> None:
+def test_fewer_frames_than_functional_groups_are_refused(tmp_path: Path) -> None:
     ds = enhanced(4)
     ds.NumberOfFrames = 3
     ds.PixelData = ds.PixelData[: 3 * ROWS * COLUMNS * 2]
 
-    assert ds.SOPInstanceUID in refusal_of([ds], tmp_path)
+    assert refusal_of([ds], tmp_path) == "multi-frame image that places no frame: NumberOfFrames 3"
 
 
 def test_a_transfer_syntax_without_decoder_is_named(tmp_path: Path) -> None:

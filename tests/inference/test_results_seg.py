@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -255,6 +256,19 @@ def test_frames_of_a_multiframe_source_are_named_by_number() -> None:
     assert found["Region pelvis"].source_images[0].referenced_frame_numbers == [8, 4]
     scores = [m for m in found["Slice scores"].get_measurements() if m.name.value == "246262008"]
     assert [m.referenced_images[0].referenced_frame_numbers for m in scores] == [[8 - k] for k in range(8)]
+
+
+def test_left_out_where_the_volume_lies_in_two_multiframe_instances() -> None:
+    (first,), volume = multiframe(8)
+    second = deepcopy(first)
+    second.SOPInstanceUID = f"{first.SOPInstanceUID[:-1]}2"
+    slices = tuple(
+        s if k < 4 else replace(s, sop_instance_uid=second.SOPInstanceUID)
+        for k, s in enumerate(volume.geometry.slices)
+    )
+    spread = replace(volume, geometry=replace(volume.geometry, slices=slices))
+    expected = "the volume lies in 2 multi-frame instances: its SEG is not built yet"
+    assert reason([first, second], spread) == expected
 
 
 def test_single_frame_images_may_count_their_frame() -> None:

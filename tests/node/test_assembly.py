@@ -38,8 +38,8 @@ def open_(**changes: object) -> Progress:
     return progress(open_associations=2, released=0, **changes)  # type: ignore[arg-type]
 
 
-def mpps(count: int, missing: int = 0, step: str = "1.9") -> Expectation:
-    return Expectation(source=Source.MPPS, told_by=step, count=count, missing=missing, unlisted=0)
+def mpps(count: int, missing: int = 0, step: str = "1.9", unlisted: int = 0) -> Expectation:
+    return Expectation(source=Source.MPPS, told_by=step, count=count, missing=missing, unlisted=unlisted)
 
 
 def query(count: int, missing: int = 0) -> Expectation:
@@ -73,14 +73,20 @@ CASES = {
         110.0,
         Complete(rule=COUNT, evidence="MPPS 1.9 lists 8, MPPS 1.10 lists 4, 12 instances stored"),
     ),
+    "two steps list the same": (  # as many in all as are here, but not all that is here
+        progress(expectations=(mpps(6, unlisted=6), mpps(6, step="1.10", unlisted=6))),
+        0,
+        113.9,
+        Wait(until=114, reason="4 s of quiet"),
+    ),
     "more is here than is listed": (
-        progress(expectations=(mpps(10),)),
+        progress(expectations=(mpps(10, unlisted=2),)),
         0,
         113.9,
         Wait(until=114, reason="4 s of quiet"),
     ),
     "more is here than is listed, quiet": (
-        progress(expectations=(mpps(10),)),
+        progress(expectations=(mpps(10, unlisted=2),)),
         0,
         114.0,
         Complete(rule=COUNT, evidence="MPPS 1.9 lists 10, 12 instances stored, 4 s quiet"),
@@ -89,6 +95,12 @@ CASES = {
     "counted": (progress(expectations=(query(12),)), 0, 113.9, Wait(until=114, reason="4 s of quiet")),
     "counted, quiet": (progress(expectations=(query(12),)), 0, 114.0, COUNTED),
     "counted, quiet, open": (open_(expectations=(query(12),)), 0, 114.0, COUNTED),
+    "counted, aborted": (
+        progress(broken_at=112.0, expectations=(query(12),)),
+        0,
+        171.9,
+        Wait(until=172, reason="60 s of quiet; an association was aborted or lost"),
+    ),
     "counted, the receiver was down": (
         progress(expectations=(query(12),)),
         200,
@@ -277,7 +289,7 @@ TOLD = st.lists(
         told_by=st.just("x"),
         count=st.integers(10, 13),
         missing=st.integers(0, 1),
-        unlisted=st.just(0),
+        unlisted=st.integers(0, 1),
     ),
     max_size=2,
 ).map(tuple)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage
 
+from node.commitment_here import Here
+from node.requestor import Response
 from storage.states import CommitmentState
 from tests.node.receiving import (
     SCU,
@@ -70,6 +73,25 @@ def test_a_peer_without_a_port_is_told_while_it_is_there(node: Receiver) -> None
     assert (first[0], first[1].TransactionUID, told(first[1])) == (1, TRANSACTION, (uids, []))
     assert (second[0], second[1].TransactionUID) == (1, "2.25.7")
     assert [row.ending for row in node.ended()] == ["released"]
+
+
+@pytest.mark.parametrize(("status", "left"), [(0x0000, []), (0x0112, []), (0x0110, ["1.1"]), (None, ["1.1"])])
+def test_what_was_answered_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, status: int | None, left: list[str]
+) -> None:
+    response = None if status is None else Response(status=status, comment="")
+    asked: list[list[str]] = []
+
+    def ready(*, only: list[str]) -> list[Any]:
+        asked.append(only)
+        return [SimpleNamespace(transaction_uid=uid) for uid in only]
+
+    reports: Any = SimpleNamespace(ready=ready, event=lambda *_: None, note=lambda *_: None)
+    checkpoint = Here(None, reports, timeout_s=1)
+    monkeypatch.setattr(checkpoint, "_exchange", lambda *_: response)
+    checkpoint.watch("1.1", SimpleNamespace(transfer_syntax=LE, context_id=1))
+    checkpoint._report()
+    assert (asked, list(checkpoint._contexts)) == ([["1.1"]], left)
 
 
 def test_another_class_is_told_at_once(node: Receiver) -> None:

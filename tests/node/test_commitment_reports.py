@@ -131,6 +131,22 @@ def test_what_is_missing_is_waited_for_and_then_told(bench: Bench) -> None:
     assert told(ds) == (instances(1), [(instances(2)[0], 0x0112)])
 
 
+def test_who_has_no_port_is_told_before_its_silence_ends_the_association(bench: Bench) -> None:
+    """Of the network timeout of 60 s half."""
+    bench.ask(1, calling_ae="MUTE")
+    bench.now = T0 + 29.9
+    assert bench.reports.ready() == []
+    bench.now = T0 + 30
+    assert len(bench.reports.ready()) == 1
+
+
+def test_some_transactions_only(bench: Bench) -> None:
+    bench.take(1)
+    for uid in ("1.1", "1.2"):
+        bench.ask(1, uid=uid)
+    assert [each.transaction_uid for each in bench.reports.ready(only=["1.2", "1.3"])] == ["1.2"]
+
+
 def test_what_comes_in_time_is_committed_at_once(bench: Bench) -> None:
     peer = Told()
     bench.ask(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -145,6 +146,22 @@ def test_an_abort_takes_the_long_quiet_from_its_time(node: Node) -> None:
     assert "an association was aborted or lost" in str(node.store.series().evidence)
 
 
+def test_a_sender_that_begins_again_is_not_quiet_though_nothing_is_new(node: Node) -> None:
+    """Cut off after the third slice of five, it sends from the first on, a slice every 30 s."""
+    node.open("a", at=100)
+    for number in (1, 2, 3):
+        node.take(number, at=100 + number, by="a")
+    node.end("a", at=103, ending=Ending.ABORTED)
+    node.open("b", at=150)
+    for number, at in ((1, 151), (2, 181), (3, 211), (4, 241), (5, 271)):
+        node.take(number, at=at, by="b")
+        assert node.look(at + 29) == (RECEIVING, 0, None)
+    node.end("b", at=300)
+    assert node.look(300) == (SeriesState.QUEUED, 1, "geometry closed")
+    node.take(1, at=400, by="b")
+    assert node.store.series().last_received_at == 271  # what is complete stays as it is
+
+
 def test_a_list_that_is_met_takes_no_time(node: Node) -> None:
     node.open("a", at=100)
     node.take(1, at=101, by="a")
@@ -183,6 +200,42 @@ def test_the_slices_are_looked_at_once_for_each_last_arrival(
     assert node.started[-1]._completing._shapes == {}
 
 
+def test_a_series_that_cannot_be_decided_holds_up_no_other(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape_of = completion.progresses.shape_of
+    failing = [f"{SERIES}.1"]
+    monkeypatch.setattr(
+        completion.progresses, "shape_of", lambda c, uid: 1 / 0 if uid in failing else shape_of(c, uid)
+    )
+    for series in (f"{SERIES}.1", f"{SERIES}.2"):
+        last = node.transfer(series, [1, 2, 3], begin=100)
+    assert node.look(last + 4, f"{SERIES}.2")[0] is SeriesState.QUEUED
+    assert node.look(last + 4, f"{SERIES}.1")[0] is RECEIVING
+
+
+def test_a_round_looks_at_slices_for_a_second_and_the_next_goes_on(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    shape_of = completion.progresses.shape_of
+
+    def slow(*arguments: object) -> object:
+        clock[0] += 0.6
+        return shape_of(*arguments)
+
+    monkeypatch.setattr(completion, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(completion.progresses, "shape_of", slow)
+    names = [f"{SERIES}.{number}" for number in (1, 2, 3)]
+    for series in names:
+        last = node.transfer(series, [1, 2, 3], begin=100)
+    node.look(last + 4, names[0])
+    states = [node.store.series(series).state for series in names]
+    assert sorted(states) == [SeriesState.QUEUED, SeriesState.QUEUED, RECEIVING]
+    node.look(last + 4, names[0])
+    assert [node.store.series(series).state for series in names] == [SeriesState.QUEUED] * 3
+
+
 def test_pauses_are_learned_and_outlive_the_process(node: Node) -> None:
     """Five series with pauses of 6 s at most: 1.5 times what the bin of 6 s holds, within the bounds."""
     begin = 1000.0
@@ -213,6 +266,28 @@ def test_a_caller_is_believed_less_after_it_went_on(node: Node) -> None:
     unaffected = f"{SERIES}.8"
     last = node.transfer(unaffected, [1, 2, 3], begin=2000, ae="CT2")
     assert node.look(last + 4, unaffected)[0] is SeriesState.QUEUED
+
+
+def test_a_count_that_was_behind_teaches_as_a_shape_that_deceived(node: Node) -> None:
+    """A PACS that was itself receiving had counted what came before the pause."""
+    last = node.transfer(SERIES, [1, 2, 3], begin=100)
+    with node.store.ledger.writing() as connection:
+        expectations.tell(
+            connection,
+            series_instance_uid=SERIES,
+            source=Source.QUERY,
+            told_by="PACS",
+            count=3,
+            sop_instance_uids=None,
+            now=last,
+        )
+    assert node.look(last + 4) == (SeriesState.QUEUED, 1, "count known")
+    last = node.transfer(SERIES, [4, 5], begin=last + 20)
+    assert node.look(last + 59.9) == (RECEIVING, 1, "count known")
+    assert node.look(last + 60) == (SeriesState.QUEUED, 2, "long quiet")
+    other = f"{SERIES}.7"
+    last = node.transfer(other, [1, 2, 3], begin=1000)
+    assert node.look(last + 59.9, other) == (RECEIVING, 0, None)
 
 
 def test_what_a_series_waits_for(node: Node) -> None:

@@ -132,16 +132,19 @@ def test_a_dispatcher_that_starts_gives_a_quiet_first(node: Node) -> None:
     started._jobs.close()
 
 
-def test_the_state_and_the_job_commit_together(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_and_the_job_commit_together(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a series that could not be decided is left alone for a while."""
     node.store.association("a1")
     node.take(1, at=100)
     node.store.close_association("a1", 101)
     with monkeypatch.context() as patch:
         patch.setattr(node.dispatcher._jobs, "enqueue", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            node.assemble(108)
-    assert node.store.series().state is SeriesState.RECEIVING
-    assert node.assemble(108) == (SeriesState.QUEUED, 1)
+        assert node.assemble(108) == (SeriesState.RECEIVING, 0)
+        assert "series not decided" in "".join(capsys.readouterr())
+    assert node.assemble(117.9) == (SeriesState.RECEIVING, 0)
+    assert node.assemble(118) == (SeriesState.QUEUED, 1)
 
 
 def test_an_instance_that_slips_in_while_it_is_decided(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +307,33 @@ def test_the_paces_go_on_when_the_database_is_away() -> None:
 
     dispatcher._keep_pace([(0.0, away), (0.0, last)], stopping)
     assert called == ["away", "last"] * 3
+
+
+def test_the_paces_go_on_after_an_error_that_nobody_foresaw(capsys: pytest.CaptureFixture[str]) -> None:
+    stopping = threading.Event()
+    dispatcher._keep_pace([(0.0, lambda: 1 / 0), (0.0, stopping.set)], stopping)  # type: ignore[list-item]
+    assert "round failed" in "".join(capsys.readouterr())
+
+
+def test_what_is_open_is_closed_whatever_ends_the_dispatcher(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    class Failing:
+        def __init__(self, _ledger: object, *, role: str) -> None: ...
+
+        def start(self, _functions: object) -> None:
+            raise KeyError("a bug")
+
+        def stop(self, *, wait_s: int) -> None:
+            closed.append("executor")
+
+    monkeypatch.setattr(dispatcher, "Executor", Failing)
+    monkeypatch.setattr(node.dispatcher._jobs, "close", lambda: closed.append("jobs"))
+    with pytest.raises(KeyError):
+        node.dispatcher.run(threading.Event())
+    assert closed == ["executor", "jobs"]
 
 
 def test_the_job_of_an_analysis() -> None:

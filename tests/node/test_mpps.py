@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
+from node import normalized
 from node.answers import Answer, NotDone
 from node.config import Peer
 from node.mpps import read_change, read_creation
@@ -194,6 +195,31 @@ def test_a_step_that_is_not_known_does_not_change(node: Receiver) -> None:
         assert change(association, ended("COMPLETED", {SERIES: instances(1)})).Status == 0x0112
     assert step(node) is None
     assert expectation(node) == []
+
+
+def test_only_who_began_a_step_changes_it(tmp_path: Path) -> None:
+    other = Peer(name="other", ae_title="OTHER", may_send=True, hosts=("127.0.0.1",))
+    with receiver(tmp_path, [SCU, other]) as node:
+        with scanner(node.port, MPPS) as association:
+            create(association, begun())
+        before = step(node)
+        with scanner(node.port, MPPS, calling="OTHER") as association:
+            assert change(association, ended("COMPLETED", {SERIES: instances(1)})).Status == 0x0112
+        assert (step(node), expectation(node)) == (before, [])
+        with scanner(node.port, MPPS) as association:
+            assert change(association, ended("COMPLETED", {SERIES: instances(1)})).Status == 0x0000
+
+
+def test_a_data_set_that_is_too_long_is_not_decoded(node: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = len(encoded(begun()))
+    with scanner(node.port, MPPS) as association:
+        monkeypatch.setattr(normalized, "MAX_DATA_SET_BYTES", length - 1)
+        answer = create(association, begun())
+        assert (answer.Status, answer.ErrorComment) == (0x0213, "the data set is longer than we take")
+        assert create(association, bytes(length)).Status == 0x0213  # not 0110: nobody tried to read it
+        assert step(node) is None
+        monkeypatch.setattr(normalized, "MAX_DATA_SET_BYTES", length)
+        assert create(association, begun()).Status == 0x0000
 
 
 @pytest.mark.parametrize("again", ["IN PROGRESS", "COMPLETED", "DISCONTINUED", "FINISHED"])

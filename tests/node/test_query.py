@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_FIND
 
 from node import query, requestor
 from node.addresses import PeerAddress
@@ -119,6 +120,28 @@ def test_a_failure_is_no_count(status: int) -> None:
         count(called)
 
 
+def test_a_failure_for_one_series_loses_no_other() -> None:
+    def answer(identifier: Dataset) -> Script:
+        if identifier.SeriesInstanceUID == SERIES:
+            return [(0xC001, None)]
+        return [(0xFF00, match(identifier, NumberOfSeriesRelatedInstances=3))]
+
+    with Find(answer).listening() as called:
+        assert count(called, OURS, OTHER) == {OTHER.series_instance_uid: Count(instances=3)}
+
+
+def test_a_match_without_an_identifier_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pynetdicom's own SCP cannot send it."""
+    pending = C_FIND()
+    pending.Status = 0xFF00
+    monkeypatch.setattr(requestor.Requested, "_answer", lambda *_: pending)
+    with (
+        Find(counting(7)).listening() as called,
+        pytest.raises(PeerUnavailable, match="does not answer the query"),
+    ):
+        count(called)
+
+
 def test_a_peer_that_cannot_be_reached_is_unavailable() -> None:
     with pytest.raises(PeerUnavailable, match="refuses connections"):
         count(here(free_port()))
@@ -160,5 +183,6 @@ def test_a_count_that_is_no_number_is_asked_for_otherwise() -> None:
     assert query._number(ds) is None
     ds.NumberOfSeriesRelatedInstances = -1
     assert query._number(ds) is None
-    ds.NumberOfSeriesRelatedInstances = 12
-    assert query._number(ds) == 12
+    for number, read in ((12, 12), (1_000_000, 1_000_000), (1_000_001, None)):
+        ds.NumberOfSeriesRelatedInstances = number
+        assert query._number(ds) == read

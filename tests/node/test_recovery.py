@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_bytes_without_a_row_are_indexed_as_they_were(store: Store) -> None:
         assert (again.association_id, again.received_at) == (None, NOW + 60)
     assert (store.series().instances, store.series().state) == (2, SeriesState.RECEIVING)
     assert recovered(store) == NOTHING
+
+
+def test_a_file_is_once_in_memory(store: Store) -> None:
+    size_bytes = 8_000_000
+    take(store, 1, PixelData=bytes(size_bytes))
+    row = store.instance(f"{SERIES}.1")
+    forget(store, 1)
+    tracemalloc.start()
+    assert recovered(store).indexed == 1
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1.5 * size_bytes
+    assert store.instance(f"{SERIES}.1").size_bytes == row.size_bytes
 
 
 def test_a_late_find_reopens_its_series(store: Store) -> None:

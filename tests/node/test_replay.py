@@ -69,9 +69,9 @@ def came(number: int, at: float, by: str, *, series: str = "s1", told: int | Non
     )
 
 
-def told(count: int, at: float) -> Happening:
-    every = tuple(f"i{n}" for n in range(1, count + 1))
-    return Happening(at=at, kind=Kind.TOLD, series="s1", source=Source.MPPS, told_by="x1", instances=every)
+def told(count: int, at: float, first: int = 1, by: str = "x1") -> Happening:
+    every = tuple(f"i{n}" for n in range(first, count + 1))
+    return Happening(at=at, kind=Kind.TOLD, series="s1", source=Source.MPPS, told_by=by, instances=every)
 
 
 def one(happenings: list[Happening]) -> Replayed:
@@ -97,6 +97,8 @@ def test_each_rule_and_the_one_that_decides() -> None:
     [
         ([*PLAIN, told(3, at=5.0)], [(5.0, COUNT)]),  # told before the short quiet has passed
         ([told(3, at=0.0), *PLAIN], [(3.0, COUNT)]),  # with the last instance, the association still open
+        ([told(2, at=0.0), told(3, at=0.1, first=2, by="x2"), *PLAIN], [(3.0, COUNT)]),  # two steps, all
+        ([*PLAIN, told(2, at=3.8), told(2, at=3.9, by="x2")], [(7.0, COUNT)]),  # the third is of neither
         ([told(4, at=0.0), *PLAIN], [(63.0, LONG)]),
         ([told(4, at=0.0), *PLAIN, told(3, at=40.0)], [(40.0, COUNT)]),
         ([*PLAIN[:-1], ended("a", 30.0)], [(30.0, GEOMETRY)]),  # the release comes late

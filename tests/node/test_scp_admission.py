@@ -6,6 +6,7 @@ import socket
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from pydicom.uid import CTImageStorage
@@ -14,6 +15,7 @@ from node.config import Peer
 from node.peers import Admission, Admitted
 from node.rejections import REMEMBERED, Rejections
 from storage import database
+from storage.errors import LedgerDown
 from storage.records import Association
 from storage.states import Ending
 from tests.node.receiving import (
@@ -82,6 +84,24 @@ def test_echo_by_dcmtk_and_its_association_row(tmp_path: Path) -> None:
     assert (row.calling_ae, row.called_ae, row.address) == ("SCU", "CTNODE", "127.0.0.1")
     assert row.ending is Ending.RELEASED
     assert row.closed_at is not None and row.closed_at >= row.opened_at
+
+
+def test_an_end_that_the_database_did_not_take_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the time at which it ended."""
+    away = LedgerDown("away")
+    with receiver(tmp_path) as node:
+        node.association("a1")
+        with monkeypatch.context() as patch:
+            patch.setattr(node.scp, "_clock", lambda: 17.0)
+            patch.setattr(node.ledger, "writing", Mock(side_effect=away))
+            node.scp._close("a1", Ending.ABORTED)
+        assert node.associations()[0].closed_at is None
+        with associated(node.port):
+            first = node.associations()[0]
+            assert (first.id, first.ending, first.closed_at) == ("a1", Ending.ABORTED, 17.0)
+            assert node.scp._ended == []
 
 
 def test_another_application_context_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,21 @@ def test_an_instance_that_is_stored_already_changes_nothing(ledger: Ledger) -> N
         assert arrivals.find_series(connection, SERIES) == before
 
 
+@pytest.mark.parametrize(("at", "expected"), [(999.0, 1000.0), (1001.0, 1000.0), (1001.5, 1001.5)])
+def test_a_series_that_is_heard_again_is_not_quiet(ledger: Ledger, at: float, expected: float) -> None:
+    """Written once a second at most, and never backwards."""
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(1, at=1000.0))
+        arrivals.add_instance(connection, instance(9, series=OTHER_SERIES, at=1000.0))
+        before = arrivals.find_series(connection, SERIES)
+        assert before is not None
+        assert arrivals.unheard(connection, SERIES, at) is (expected > 1000.0)
+        arrivals.heard_again(connection, SERIES, at)
+        assert arrivals.find_series(connection, SERIES) == replace(before, last_received_at=expected)
+        other = arrivals.find_series(connection, OTHER_SERIES)
+        assert other is not None and other.last_received_at == 1000.0
+
+
 def test_a_stored_uid_in_another_series_leaves_no_series_behind(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         arrivals.add_instance(connection, instance(1))

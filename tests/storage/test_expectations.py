@@ -116,6 +116,21 @@ def test_the_same_one_is_believed_as_it_spoke_last(ledger: Ledger) -> None:
         ]
 
 
+def test_lists_that_overlap_are_held_against_the_instances_together(ledger: Ledger) -> None:
+    """Cumulative steps of one scan; their counts add up to more than is here, which no list holds."""
+    with ledger.writing() as connection:
+        tell_list(connection, 1, 2)
+        tell_list(connection, 1, 2, 3, told_by=f"{STEP}.2")
+        tell_list(connection, 4, series=OTHER_SERIES)  # of no concern here
+        add(connection, 1, 2, 3)
+    with ledger.reading() as connection:
+        assert of(connection) == [(Source.MPPS, STEP, 2, 0, 0), (Source.MPPS, f"{STEP}.2", 3, 0, 0)]
+    with ledger.writing() as connection:
+        add(connection, 4)
+    with ledger.reading() as connection:
+        assert of(connection) == [(Source.MPPS, STEP, 2, 0, 1), (Source.MPPS, f"{STEP}.2", 3, 0, 1)]
+
+
 def test_a_list_of_another_series_is_none_of_this(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         tell_list(connection, 1, 2, series=OTHER_SERIES)

@@ -52,7 +52,6 @@ def test_one_value_in_two_attributes_has_two_digests() -> None:
     [
         ({"PatientName": "DOE^JANE"}, {"PatientName": "Doe^Jane^^^"}),
         ({"PatientName": "DOE^JANE"}, {"PatientName": " doe ^ jane "}),
-        ({"PatientName": "Yamada^Tarou=山田^太郎"}, {"PatientName": "YAMADA^TAROU"}),
         ({"PatientID": "AB 12"}, {"PatientID": "ab  12 "}),
     ],
 )
@@ -93,3 +92,27 @@ def test_a_value_that_cannot_be_decoded_contradicts_nothing() -> None:
     ds.SpecificCharacterSet = "ISO 9999"
 
     assert "PatientID" in patient_digests(ds, KEY)
+
+
+@pytest.mark.parametrize("other", ["YAMADA^TAROU", "=山田^太郎", "Yamada^Tarou=山田^太郎=やまだ^たろう"])
+def test_only_groups_of_a_name_that_both_have_are_compared(other: str) -> None:
+    one = patient_digests(patient(PatientName="Yamada^Tarou=山田^太郎"), KEY)
+    two = patient_digests(patient(PatientName=other), KEY)
+    assert {k for k in one.keys() & two.keys() if one[k] != two[k]} == set()
+    assert {"PatientName", "PatientName=1"} & two.keys()
+
+
+def test_another_ideographic_name_differs() -> None:
+    one = patient_digests(patient(PatientName="=山田^太郎"), KEY)
+    two = patient_digests(patient(PatientName="=山田^次郎"), KEY)
+    assert one["PatientName=1"] != two["PatientName=1"]
+    assert "PatientName" not in one
+
+
+def test_an_equals_sign_belongs_to_an_id() -> None:
+    one, two = (patient_digests(patient(PatientID=v), KEY) for v in ("HOSP=1", "HOSP=2"))
+    assert one["PatientID"] != two["PatientID"]
+
+
+def test_what_no_character_set_decodes_is_no_value() -> None:
+    assert "PatientName" not in patient_digests(patient(PatientName="M\ufffdller^Eva"), KEY)

@@ -160,6 +160,17 @@ def test_only_old_files_without_a_row_are_swept(
     assert _paths(blobs) == {*known.values(), young_day, young_file}
 
 
+def test_a_file_that_is_gone_meanwhile_stops_no_sweep(
+    ledger: Ledger, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = [_put(blobs, number) for number in (1, 2)]
+    listed = list(blobs.paths(Shelf.INSTANCES))
+    monkeypatch.setattr(blobs, "paths", lambda shelf, **_: iter(listed if shelf is Shelf.INSTANCES else []))
+    blobs.remove(sorted(stray)[0])
+    assert retention.sweep_files(blobs, ledger, BEFORE) == 1
+    assert not blobs.absolute(sorted(stray)[1]).exists()
+
+
 def _at(stored: Instance, path: str) -> Instance:
     return Instance(**{**{f: getattr(stored, f) for f in stored.__dataclass_fields__}, "path": path})
 

@@ -170,6 +170,18 @@ def test_a_revision_that_failed_has_no_part_in_the_past(ledger: Ledger) -> None:
     assert former.volume == A
 
 
+def test_a_revision_that_was_held_does_not_break_a_lineage(ledger: Ledger) -> None:
+    """The first half is analysed, a slice after a gap holds it, the slices of the gap come last."""
+    held = replace(volume(1), eligible=False, reason="missing slices", digest=None, frames=("1.2.3 1",))
+    with ledger.writing() as connection:
+        next_revision(connection, 1, [A, B], [SR_A, SR_B])
+        newer = replace(B, number=2, digest="c" * 64)
+        next_revision(connection, 2, [held, newer], [])
+        past = revisions.history(connection, SERIES, 3)
+    assert [f.volume for f in past.volumes] == [A, replace(newer, revision=2)]
+    assert [uids(list(past.results[f.lineage])) for f in past.volumes] == [uids([SR_A]), uids([SR_B])]
+
+
 def test_what_a_person_asks_for_is_told_from_what_came_late(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         next_revision(connection, 1, [A], [SR_A])

@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("transaction_uid", name=op.f("pk_commitment")),
     )
     with op.batch_alter_table("commitment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_commitment_requested_at"), ["requested_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_commitment_state"), ["state"], unique=False)
 
     op.create_table(
@@ -191,6 +192,9 @@ def upgrade() -> None:
         sa.CheckConstraint("(state = 'in progress') = (ended_at IS NULL)", name=op.f("ck_step_ended")),
         sa.PrimaryKeyConstraint("sop_instance_uid", name=op.f("pk_step")),
     )
+    with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_event_kind_at"), ["kind", "at"], unique=False)
+
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.add_column(sa.Column("slices", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("patient", sa.JSON(), nullable=True))
@@ -232,6 +236,9 @@ def downgrade() -> None:
         batch_op.drop_column("patient")
         batch_op.drop_column("slices")
 
+    with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_event_kind_at"))
+
     op.drop_table("step")
     op.drop_table("pace")
     with op.batch_alter_table("expectation", schema=None) as batch_op:
@@ -240,5 +247,6 @@ def downgrade() -> None:
     op.drop_table("expectation")
     with op.batch_alter_table("commitment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_commitment_state"))
+        batch_op.drop_index(batch_op.f("ix_commitment_requested_at"))
 
     op.drop_table("commitment")

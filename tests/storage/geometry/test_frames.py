@@ -76,3 +76,10 @@ def test_what_a_header_lacks_is_none() -> None:
     assert placed.position_mm is None
     assert placed.rescale_slope is None
     assert placed.kvp is None
+
+
+def test_an_image_that_lacks_groups_of_its_frames_places_none() -> None:
+    ds = enhanced(5)
+    ds.NumberOfFrames = 6
+    (placed,) = placed_slices(ds)
+    assert placed.position_mm is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from storage.geometry.gate import Check, SeriesVerdict, Verdict, judge
 from tests.storage.geometry.grids import slice_at
 
@@ -149,3 +151,25 @@ def test_two_hips_are_two_fields_of_view() -> None:
     slices = [slice_at((x, 0, k), number=k, name=str(x)) for x in (-150, 50) for k in range(5)]
 
     assert told(judge(slices)) == [(5, "ImagePositionPatient within the plane")] * 2
+
+
+@pytest.mark.parametrize("shift", [0.05, 0.3, 0.5])
+def test_two_phases_that_lie_between_each_other_are_two_volumes(shift: float) -> None:
+    slices = [
+        slice_at((0, 0, k + n * shift), number=20 * n + k + 1, acquisition_number=n + 1)
+        for n in range(2)
+        for k in range(12)
+    ]
+    verdict = judge(slices)
+    assert verdict.verdict is Verdict.SPLIT
+    assert told(verdict) == [(12, "AcquisitionNumber")] * 2
+
+
+def test_rotations_one_after_the_other_stay_one_volume() -> None:
+    slices = [slice_at((0, 0, k), number=k + 1, acquisition_number=k // 4) for k in range(16)]
+    assert told(judge(slices)) == [(16, "")]
+
+
+def test_sweeps_without_a_number_of_their_own_stay_together() -> None:
+    slices = [slice_at((0, 0, k * 0.5), number=k + 1) for k in range(16)]
+    assert told(judge(slices)) == [(16, "")]

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from inference.findings import Axis
 from inference.plane import axis_in_header, axis_of
 from storage.errors import GeometryRefused
+from storage.geometry.gate import Verdict, judge
 from storage.geometry.stack import examine, stack
 from storage.geometry.verdicts import Check, Outcome
 from tests.inference.series_factory import AXIAL, CORONAL, SAGITTAL, ct_slice, placed, stack_of
+from tests.storage.geometry.grids import slice_at
 
 
 def refusal(datasets) -> str:
@@ -263,3 +265,21 @@ def test_the_axis_in_the_header() -> None:
     assert axis_in_header(SAGITTAL) is Axis.SAGITTAL
     assert axis_in_header(None) is Axis.UNDETERMINED
     assert axis_in_header((0, 0, 0, 0, 0, 0)) is Axis.UNDETERMINED
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+@pytest.mark.parametrize("count", [5, 30, 65, 300])
+@pytest.mark.parametrize("angle_deg", [5, 12, 25])
+def test_an_oblique_stack_whose_positions_are_rounded_is_a_stack(angle_deg, count, decimals):
+    """Headers round Image Position (Patient); the error of a step between neighbours must not add up."""
+    angle = np.radians(angle_deg)
+    row, down = np.array([1.0, 0, 0]), np.array([0, np.cos(angle), np.sin(angle)])
+    normal = np.cross(row, down)
+    orientation = tuple(np.concatenate([row, down]).tolist())
+    places = np.round(np.array([-100.0, -80.0, 30.0]) + np.outer(np.arange(count) * 1.25, normal), decimals)
+    slices = [slice_at(p, number=k, orientation=orientation) for k, p in enumerate(places, start=1)]
+    (part,) = judge(slices).parts
+    assert not [c.detail for c in part.checks if c.outcome is Outcome.HELD]
+    assert part.geometry is not None
+    if decimals > 1:  # to 0.1 mm, a step may be uneven by that
+        assert part.verdict is Verdict.ACCEPT
