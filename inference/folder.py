@@ -23,7 +23,6 @@ IDENTITY: Final = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyI
 CONTENT: Final = ["ImagePositionPatient", "PixelData"]
 """Copies that differ in these are two images under one SOP Instance UID."""
 
-
 CHARACTERS: Final = ["SpecificCharacterSet"]
 
 _KEY: Final = secrets.token_bytes(32)
@@ -98,8 +97,14 @@ class Owners:
 
 
 def _is_copy(file: Path, first: Path) -> bool:
-    """Whether two files of one SOP Instance UID show the same; in another transfer syntax, by place alone."""
-    one, other = (dcmread(f, specific_tags=CONTENT) for f in (file, first))
+    """Whether two files of one SOP Instance UID show the same; in another transfer syntax, by place alone.
+
+    A file that cannot be read to its end is no copy of another: which of the two is whole is not known here.
+    """
+    try:
+        one, other = (dcmread(f, specific_tags=CONTENT) for f in (file, first))
+    except (*PARSE_ERRORS, OSError):
+        return file.read_bytes() == first.read_bytes()
     if one.get("ImagePositionPatient") != other.get("ImagePositionPatient"):
         return False
     same_syntax = one.file_meta.get("TransferSyntaxUID") == other.file_meta.get("TransferSyntaxUID")

@@ -21,12 +21,14 @@ class Answer(StrEnum):
     FAILED = "the data set cannot be parsed, or an error of ours"
     FINAL = "the step has ended"
     DUPLICATE = "the step is known"
-    NO_SUCH_INSTANCE = "the step is not known, or the instance is not the well-known one"
+    NO_SUCH_INSTANCE = (
+        "the step is not known, or another AE began it, or the instance is not the well-known one"
+    )
     INVALID_ARGUMENT = "Transaction UID or instances are missing or no UIDs, or the UID is taken"
     MISSING = "an attribute is missing"
     NO_VALUE = "an attribute has no value"
     NO_SUCH_ACTION = "another action than a request for commitment"
-    NO_RESOURCES = "the database does not answer"
+    NO_RESOURCES = "the database does not answer, or the data set is too long"
 
 
 class NotDone(Exception):

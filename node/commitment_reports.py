@@ -26,7 +26,7 @@ from node.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, is_ready, judge, re
 from node.config import Config
 from node.no_association import Syntax
 from node.requestor import NotAssociated, Requested, Response, requested
-from node.retry import RetryPolicy, next_attempt
+from node.retry import next_attempt
 from node.scu import DEFAULT_TIMEOUTS
 from node.status import EVENT_AGAIN, FAILURE_REASONS, SUCCESS
 from node.transport import Timeouts
@@ -36,7 +36,6 @@ from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Commitment, Event
 
-DAY_S: Final = 86_400.0
 SYNTAXES: Final[tuple[Syntax, ...]] = (
     (PUSH_MODEL, ImplicitVRLittleEndian),
     (PUSH_MODEL, ExplicitVRLittleEndian),
@@ -64,12 +63,7 @@ class CommitmentReports:
         self._calls = calls
         self._timeouts = timeouts
         self._clock = clock
-        delivery = config.delivery
-        self._policy = RetryPolicy(
-            first_s=delivery.retry_first_s,
-            max_s=delivery.retry_max_s,
-            give_up_s=delivery.give_up_days * DAY_S,
-        )
+        self._policy = config.delivery.retry_policy
 
     def report(self) -> None:
         """Begin to call whoever can be told something now."""

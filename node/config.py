@@ -20,6 +20,7 @@ from node.addresses import PeerAddress
 from node.config_environment import overlay
 from node.config_source import Problem, Source, dotted, read
 from node.config_types import AETitle, Days, Device, Host, HostRule, PeerName, Port, Seconds, Section
+from node.retry import DAY_S, RetryPolicy
 from storage.errors import ConfigError
 from storage.pace import Bounds, Quiet
 
@@ -207,6 +208,12 @@ class Delivery(Section):
         if (first_s := info.data.get("retry_first_s", 0)) > value:
             raise ValueError(f"{value:g} is less than delivery.retry_first_s ({first_s:g})")
         return value
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """The same in seconds."""
+        give_up_s = self.give_up_days * DAY_S
+        return RetryPolicy(first_s=self.retry_first_s, max_s=self.retry_max_s, give_up_s=give_up_s)
 
 
 class Query(Section):

@@ -13,7 +13,7 @@ from typing import Final
 
 from node.config import Config, Peer
 from node.outgoing import Outgoing
-from node.retry import RetryPolicy, next_attempt
+from node.retry import next_attempt
 from node.routing import destination, destinations
 from node.scu import Sent, store
 from node.store_status import Disposition
@@ -26,7 +26,6 @@ from storage.records import Delivery, Event
 from storage.states import SeriesState
 from storage.workflows import Job, Jobs, Queue
 
-DAY_S: Final = 86_400.0
 DUE_SLACK_S: Final = 1.0
 """How much early a job may come for its delivery: the clocks of database and process may differ."""
 
@@ -48,12 +47,7 @@ class Delivering:
         self._ledger = ledger
         self._jobs = jobs
         self._clock = clock
-        delivery = config.delivery
-        self._policy = RetryPolicy(
-            first_s=delivery.retry_first_s,
-            max_s=delivery.retry_max_s,
-            give_up_s=delivery.give_up_days * DAY_S,
-        )
+        self._policy = config.delivery.retry_policy
 
     def route(self, series_instance_uid: str, revision: int) -> None:
         """Every result that speaks for a revision is owed to every destination, unless it was overtaken."""

@@ -18,6 +18,7 @@ from node.commitment_reports import CommitmentReports
 from node.completion import Completing, analysis_key
 from node.config import Config
 from node.delivery import Delivering, delivery_job
+from node.retry import DAY_S
 from storage import deliveries, outcomes, retention, review
 from storage.blobs import Blobs
 from storage.errors import LedgerDown, Unavailable
@@ -37,7 +38,6 @@ OVERDUE_S: Final = 900.0
 RETENTION_S: Final = 3600.0
 LEDGER_WAIT_S: Final = 5.0
 """How long a job waits for a database that is away."""
-DAY_S: Final = 86_400.0
 STOP_WAIT_S: Final = 20
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, func, select
 from node.identity import check_identity, ineligible, parse
 from node.intake import conflict
 from node.part10 import HEAD_BYTES, data_set_offset
+from node.retry import DAY_S
 from storage import arrivals, events, schema
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.errors import Refused, Unreadable
@@ -28,7 +29,6 @@ from storage.installation import patient_key
 from storage.ledger import Ledger
 from storage.records import Event, Instance
 
-DAY_S: Final = 86_400.0
 DAMAGED: Final = "damaged file"
 _META_ERRORS: Final = (AttributeError, EOFError, LookupError, TypeError, ValueError, struct.error)
 """What pydicom raises on bytes that are no file meta information."""

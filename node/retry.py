@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,3 +140,15 @@ def test_a_contradicted_series_is_not_analysed(tmp_path: Path) -> None:
     (report,) = _series_or_contradiction(uid("series"), paths, found.contradictions[uid("series")], never)
     assert (report["eligible"], report["gate"]["verdict"]) == (False, "hold")
     assert "PatientID differs" in report["reason"]
+
+
+def test_a_copy_that_ends_too_early_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    paths = save(stack_of(3), tmp_path / "a")
+    save(stack_of(3, name="other"), tmp_path / "c")
+    cut = tmp_path / "b" / "cut.dcm"
+    cut.parent.mkdir()
+    cut.write_bytes(paths[1].read_bytes()[:-7])
+    assert dcmread(cut, stop_before_pixels=True).SOPInstanceUID
+    found = find(tmp_path)
+    assert "two images" in found.contradictions[uid("series")]
+    assert set(found.series) == {uid("series"), uid("other")}

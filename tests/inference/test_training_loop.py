@@ -20,7 +20,6 @@ from inference.training.folds import FOLDS
 from inference.training.loop import train_fold, train_score
 from inference.training.losses import WEIGHTS
 from inference.training.row_targets import RowTargets
-from inference.training.share import drawn, drawn_patients
 from inference.training.split import Group
 from inference.training.study import load_studies
 from storage.errors import ConfigError
@@ -283,31 +282,6 @@ def test_a_box_of_the_product_is_what_the_network_was_trained_on(data):
     made = box(hu, module._geometry(hu, iop, np.asarray([12.0, 12.0])), z_mm)
     (study,) = [s for s in load_studies(data) if s.identifier == "wb-ccth-a01"]
     assert torch.equal(made.hu.round(), study.hu.float()) and (made.z_mm == study.z_mm).all()
-
-
-# ------------------------------------------------------------------ a share of the patients
-
-
-def volumes(group, patients):
-    return [shelf for p in patients for shelf in shelves_of([p], group)]
-
-
-def test_a_share_is_of_every_kind_of_volume_and_at_least_one():
-    taught = volumes(Group.TRUNK, [f"t{n}" for n in range(25)]) + volumes(Group.HEAD_NECK, ["h0", "h1"])
-    for share, trunks, heads in ((0.01, 1, 1), (0.25, 7, 1), (0.5, 13, 1), (0.51, 13, 2), (1.0, 25, 2)):
-        chosen = drawn_patients(taught, share)
-        assert sum(p.startswith("t") for p in chosen) == trunks
-        assert sum(p.startswith("h") for p in chosen) == heads
-
-
-def test_a_patient_s_volumes_are_drawn_together():
-    taught = [
-        replace(s, patient=f"p{n % 10}") for n, s in enumerate(volumes(Group.LIMB, map(str, range(40))))
-    ]
-    chosen = drawn_patients(taught, 0.3)
-    assert len(chosen) == 3
-    assert drawn(taught, 0.3) == {s.identifier for s in taught if s.patient in chosen}
-    assert len(drawn(taught, 0.3)) == 12
 
 
 def test_a_run_says_how_many_patients_it_learnt_from(run):

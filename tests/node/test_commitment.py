@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from storage import database
 from storage.commitments import Held
 from storage.records import Commitment
 from storage.states import CommitmentState
+from tests.node import workflow
 from tests.node.receiving import (
     Receiver,
     receiver,
@@ -42,17 +43,7 @@ T0 = 1_000_000.0
 WAIT_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with receiver(tmp_path_factory.mktemp("node")) as each:
-        yield each
-
-
-@pytest.fixture
-def node(running: Receiver) -> Receiver:
-    """A receiver that knows nothing yet; its peer has no port."""
-    running.forget()
-    return running
+running, node = workflow.running, workflow.node
 
 
 def held(**changes: Any) -> Held:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +13,7 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 from node.commitment_here import Here
 from node.requestor import Response
 from storage.states import CommitmentState
+from tests.node import workflow
 from tests.node.receiving import (
     SCU,
     Receiver,
@@ -36,18 +36,7 @@ from tests.node.workflow import (
 )
 from tests.waiting import eventually
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with receiver(tmp_path_factory.mktemp("node")) as each:
-        yield each
-
-
-@pytest.fixture
-def node(running: Receiver) -> Receiver:
-    """A receiver that knows nothing yet; its peer has no port."""
-    running.forget()
-    return running
+running, node = workflow.running, workflow.node
 
 
 def both(node: Receiver, peer: Told) -> Any:

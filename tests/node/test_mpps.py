@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from storage import database, schema, steps
 from storage.expectations import expected
 from storage.records import Step
 from storage.states import Source, StepState
+from tests.node import workflow
 from tests.node.receiving import (
     SCU,
     SERIES,
@@ -49,17 +49,7 @@ from tests.node.workflow import (
 OTHER = "2.25.1003"
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with receiver(tmp_path_factory.mktemp("node")) as each:
-        yield each
-
-
-@pytest.fixture
-def node(running: Receiver) -> Receiver:
-    """A receiver that knows nothing yet."""
-    running.forget()
-    return running
+running, node = workflow.running, workflow.node
 
 
 def step(node: Receiver, uid: str = STEP) -> Step | None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
+import pytest
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
@@ -16,7 +17,7 @@ from pynetdicom.dsutils import decode
 
 from storage import commitments
 from storage.records import Commitment
-from tests.node.receiving import SERIES, STUDY, Store, associated, encoded, pause
+from tests.node.receiving import SERIES, STUDY, Receiver, Store, associated, encoded, pause, receiver
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 COMMITMENT = "1.2.840.10008.1.20.1"
@@ -25,6 +26,19 @@ STEP = "2.25.5001"
 TRANSACTION = "2.25.6001"
 LE = ExplicitVRLittleEndian
 PATIENT = "DOE^JANE"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with receiver(tmp_path_factory.mktemp("node")) as each:
+        yield each
+
+
+@pytest.fixture
+def node(running: Receiver) -> Receiver:
+    """A receiver that knows nothing yet; its peer has no port."""
+    running.forget()
+    return running
 
 
 def item(**attributes: Any) -> Dataset:
