@@ -19,7 +19,18 @@ from node import addresses, config_errors
 from node.addresses import PeerAddress
 from node.config_environment import overlay
 from node.config_source import Problem, Source, dotted, read
-from node.config_types import AETitle, Days, Device, Host, HostRule, PeerName, Port, Seconds, Section
+from node.config_types import (
+    AETitle,
+    Days,
+    Device,
+    Host,
+    HostRule,
+    PeerName,
+    Port,
+    Seconds,
+    Section,
+    StoreKind,
+)
 from node.retry import DAY_S, RetryPolicy
 from storage.errors import ConfigError
 from storage.pace import Bounds, Quiet
@@ -50,8 +61,12 @@ class Node(Section):
     host: Host = "0.0.0.0"  # address to listen on
     port: Port = 11112  # DICOM port
     console_port: Port = 11180  # port of the web console
+    receivers: Annotated[int, Field(ge=0, le=16)] = 0  # receiving processes; 0: one per core, at most 4
     max_associations: Annotated[int, Field(ge=1)] = 64  # open at the same time; more are asked to wait
+    max_half_open: Annotated[int, Field(ge=1)] = 256  # connections that have not asked for an association
+    artim_s: Seconds = 30  # for the whole A-ASSOCIATE-RQ, and for a peer to hang up (PS3.8 9.1.5)
     network_timeout_s: Seconds = 60  # silence on an association after which it is aborted
+    max_instance_mb: Annotated[int, Field(ge=1)] = 8192  # longest data set; a longer one is aborted
 
     @field_validator("console_port")
     @classmethod
@@ -71,6 +86,9 @@ class Peer(Section):
     hosts: tuple[HostRule, ...] = ()  # where it calls from
     port: Port | None = None  # its DICOM port; the first of `hosts` is called there
     query_for: tuple[PeerName, ...] = ()  # peers of whose series it knows how many instances they have
+    max_associations: Annotated[int, Field(ge=1)] | None = None  # of this AE title; None: the node's limit
+    tls: bool = False  # whether it is called by TLS, and must call us so
+    certificate_name: str | None = None  # a DNS name or common name that its certificate must have
 
     @field_validator("hosts")
     @classmethod
@@ -108,6 +126,22 @@ class Peer(Section):
 
 LONG_QUIETS: Final = 15
 """How many times the short quiet the long one is where none is written: who wants one shorter wants both."""
+
+
+class Tls(Section):
+    """Secure transport (PS3.15 B.9, BCP 195): TLS 1.2 and 1.3."""
+
+    port: Port | None = None  # of the listener; None: we are not called by TLS
+    certificate: Annotated[Path, Field(strict=False)] | None = None  # ours, PEM, with its chain
+    key: Annotated[Path, Field(strict=False)] | None = None  # of the certificate, PEM, not encrypted
+    authorities: Annotated[Path, Field(strict=False)] | None = None  # who signs peers' certificates, PEM
+    peers_have_certificates: bool = True  # mutual authentication: who shows none is turned away
+
+    @field_validator("certificate", "key", "authorities")
+    @classmethod
+    def _beside_the_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        base: Path = (info.context or {}).get("folder", Path())
+        return None if value is None else base / value.expanduser()
 
 
 class Assembly(Section):
@@ -156,6 +190,9 @@ class Storage(Section):
 
     root: Annotated[Path, Field(strict=False)] = Path("ctnode-data")  # files; relative to the YAML file
     database: SecretStr | None = None  # database URL; None: SQLite in the root. Never printed
+    store: StoreKind = "segments"  # how instances are kept: segments, or files
+    segment_mb: Annotated[int, Field(ge=4, le=16384)] = 256  # size of a segment
+    spare_segments: Annotated[int, Field(ge=0, le=64)] = 2  # written and waiting to be used
     reserve_mb: Annotated[int, Field(ge=0)] = 2048  # free space below which new associations wait
     retention_days: Days = 30  # age at which delivered instances are removed; 0 keeps them for ever
 
@@ -234,6 +271,7 @@ class Config(Section):
     """The whole configuration."""
 
     node: Node = Node()
+    tls: Tls = Tls()
     peers: tuple[Peer, ...] = ()
     assembly: Assembly = Assembly()
     storage: Storage = Storage()

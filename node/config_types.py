@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -31,6 +31,7 @@ HostRule = Annotated[str, AfterValidator(addresses.host_rule)]
 Port = Annotated[int, AfterValidator(addresses.port)]
 PeerName = Annotated[str, AfterValidator(_peer_name)]
 Device = Annotated[str, AfterValidator(_device)]
+StoreKind = Literal["segments", "files"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

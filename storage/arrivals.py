@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, case, select, update
@@ -12,7 +13,8 @@ from storage.geometry.frames import PlacedSlice, placed_from
 from storage.geometry.index import slices_from_json, slices_to_json
 from storage.header import Header
 from storage.ledger import insert_new, insert_or_update
-from storage.records import Association, Instance, Series
+from storage.locator import segment_of
+from storage.records import Association, Instance, PixelPlace, Series
 from storage.states import Ending, SeriesState
 
 TICK_S: Final = 1e-6
@@ -32,6 +34,7 @@ def open_association(connection: Connection, association: Association) -> None:
         called_ae=association.called_ae,
         address=association.address,
         opened_at=association.opened_at,
+        receiver=association.receiver,
     )
 
 
@@ -120,6 +123,8 @@ def add_instance(connection: Connection, instance: Instance) -> bool:
         frame_of_reference_uid=header.frame_of_reference_uid
         if is_uid(header.frame_of_reference_uid or "")
         else None,
+        segment=segment_of(instance.path),
+        pixels=None if instance.pixels is None else asdict(instance.pixels),
     )
     if added:
         savepoint.commit()
@@ -187,6 +192,7 @@ def keep_aside(connection: Connection, instance: Instance, reason: str) -> bool:
         sop_instance_uid=instance.header.sop_instance_uid,
         digest=instance.digest,
         path=instance.path,
+        segment=segment_of(instance.path),
         received_at=instance.received_at,
         association_id=instance.association_id,
         reason=reason,
@@ -219,7 +225,13 @@ def _instance(row: Row[Any]) -> Instance:
         ineligible=row.ineligible,
         slices=None if row.slices is None else slices_from_json(row.slices),
         patient=row.patient,
+        pixels=None if row.pixels is None else _pixels(row.pixels),
     )
+
+
+def _pixels(value: dict[str, Any]) -> PixelPlace:
+    padding = value.get("padding")
+    return PixelPlace(**(value | {"padding": None if padding is None else tuple(padding)}))
 
 
 def _series(row: Row[Any]) -> Series:

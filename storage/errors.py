@@ -14,6 +14,7 @@ CtnodeError
 |   +-- NeedsDecoder       no decoder for this transfer syntax is installed
 |   +-- PeerUnavailable    a destination does not answer, or asks to be called again
 +-- PeerRefused        a destination refused an object for good: dead letter, shown to people
++-- Damaged            stored bytes are no longer those that were acknowledged: named, shown to people
 +-- ConfigError        the administrator's fault: nothing starts until it is mended
 
 Anything else that is raised is a bug and is allowed to be loud.
@@ -85,6 +86,10 @@ class PeerUnavailable(Unavailable):
 
 class PeerRefused(CtnodeError):
     """A destination refused an object for good: dead letter, shown to people."""
+
+
+class Damaged(CtnodeError):
+    """Stored bytes are no longer those that were acknowledged: a person has to look at the disk."""
 
 
 class ConfigError(CtnodeError):

@@ -20,6 +20,31 @@ class Association:
     opened_at: float
     closed_at: float | None = None  # None while it is open
     ending: Ending | None = None  # None while it is open
+    receiver: int = 0  # number of the receiving process that has it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelPlace:
+    """Where the pixels of an instance lie in its file, for those that are stored as they are.
+
+    Native pixels alone (PS3.5 8.1.1), little endian, of 16 bits allocated and one sample.
+    """
+
+    offset: int  # of the first byte of the pixels, from the start of the file (PS3.10 7.1: its preamble)
+    length: int  # in bytes, of all frames
+    bits_stored: int  # (0028,0101)
+    high_bit: int  # (0028,0102)
+    signed: bool  # (0028,0103) Pixel Representation is 1
+    padding: tuple[int, int] | None = None  # lowest and highest stored padding value; None without
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentMark:
+    """How far a segment is indexed."""
+
+    name: str  # of the segment
+    indexed_to: int  # every record that begins before this offset has its row, or needs none
+    sealed: bool  # nothing is appended any more, and everything is indexed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +53,15 @@ class Instance:
 
     header: Header
     transfer_syntax_uid: str  # as received; the bytes are never re-encoded
-    digest: str  # SHA-256 of the data set as received, hexadecimal
+    digest: str  # XXH3 (128 bits) of the data set as received, hexadecimal
     size_bytes: int  # of the file
-    path: str  # of the file, relative to the storage root
+    path: str  # where the file is: see `storage.locator`
     received_at: float
     association_id: str | None  # None when the row was rebuilt from the file
     ineligible: str | None  # why the models do not read it; None for CT image data
     slices: tuple[PlacedSlice, ...] | None = None  # of a multi-frame instance; None: its header places it
     patient: dict[str, str] | None = None  # keyword -> keyed digest of the value; None in rows before 0002
+    pixels: PixelPlace | None = None  # None: compressed, or not of the plain kind, or a row before 0003
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,6 +95,7 @@ association: Final = Table(
     Column("opened_at", Float, nullable=False),
     Column("closed_at", Float),
     Column("ending", _states(Ending)),
+    Column("receiver", Integer, nullable=False, default=0, server_default="0"),
     CheckConstraint("(closed_at IS NULL) = (ending IS NULL)", name="closed_has_ending"),
     Index(None, "closed_at"),
 )
@@ -139,8 +140,11 @@ instance: Final = Table(
     Column("slices", JSON),
     Column("patient", JSON),
     Column("frame_of_reference_uid", UID, index=True),
+    Column("segment", String(32), index=True),
+    Column("pixels", JSON),
     Index(None, "series_instance_uid", "association_id"),
 )
+"""segment: the name of the segment that holds the record; NULL for a plain file."""
 
 aside: Final = Table(
     "aside",
@@ -152,9 +156,21 @@ aside: Final = Table(
     Column("received_at", Float, nullable=False),
     Column("association_id", String(36)),
     Column("reason", Words, nullable=False),
+    Column("segment", String(32), index=True),
     UniqueConstraint("sop_instance_uid", "digest"),
 )
 """Instances kept aside: other content under a SOP Instance UID that is already stored."""
+
+segment: Final = Table(
+    "segment",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("indexed_to", BigInteger, nullable=False),
+    Column("sealed", Boolean, nullable=False),
+    Column("noted_at", Float, nullable=False),
+    CheckConstraint("indexed_to >= 0", name="indexed_to"),
+)
+"""How far each segment is indexed: a restart looks at what lies behind that, in those not sealed."""
 
 volume: Final = Table(
     "volume",

@@ -47,7 +47,7 @@ def test_migrating_from_nothing_gives_exactly_the_schema(empty_url: str) -> None
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    assert len(expected) == 16
+    assert len(expected) == 17
     assert _checks(ledger) == expected
     ledger.close()
 
@@ -59,7 +59,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
         connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
     ledger.migrate()
     with ledger.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
         assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
     assert _differences(ledger) == []
     ledger.close()
@@ -99,7 +99,7 @@ def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str
     assert failures == []
     engine = create_engine(empty_url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
     engine.dispose()
 
 
