@@ -48,8 +48,9 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks
 
-bench: setup-test  ## Receiving beside DCMTK, the gate beside reading headers, completion beside timers, models
-	PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive
+bench: setup-test  ## Receiving beside DCMTK, Orthanc and pynetdicom; associations; the gate; completion; models
+	for n in 1 2 4 8 16; do PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive --associations $$n || exit 1; done
+	$(CTNODE) bench association
 	$(CTNODE) bench gate
 	$(CTNODE) bench completion
 	$(CTNODE) bench models

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from inference.instance_file import StoredFile
 from inference.models.bundle import Models
 from inference.revision import Installation, Outcome, Revision
 from storage import arrivals, outcomes, revisions
@@ -17,6 +17,7 @@ from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Series
 from storage.states import SeriesState
+from storage.store import Store
 from storage.workflows import Job, Jobs, Queue
 
 PATIENCE_S: Final = (1.0, 5.0, 30.0, 60.0, 300.0)
@@ -27,7 +28,8 @@ PATIENCE_S: Final = (1.0, 5.0, 30.0, 60.0, 300.0)
 class Analyst:
     """Runs the job `analyse`."""
 
-    blobs: Blobs
+    store: Store  # instances, to read
+    blobs: Blobs  # result objects
     ledger: Ledger
     jobs: Jobs
     models: Models
@@ -36,13 +38,13 @@ class Analyst:
 
     def analyse(self, series_instance_uid: str, revision: int) -> None:
         """From a completed series to results on their way out. Repeating it gives the same objects."""
-        series, paths = self._open(series_instance_uid)
+        series, files = self._open(series_instance_uid)
         if series is None or series.revision != revision or series.state is not SeriesState.QUEUED:
             log().info("superseded", series=series_instance_uid, revision=revision)
             return
         log().info("analysis begins", series=series_instance_uid, revision=revision)
         try:
-            done = self._patiently(series, paths)
+            done = self._patiently(series, files)
         except CtnodeError as error:
             self._fail(series, f"{type(error).__name__}: {error}")
             return
@@ -51,24 +53,24 @@ class Analyst:
             return
         log().info("series analysed", series=series_instance_uid, revision=revision, count=len(done))
 
-    def _patiently(self, series: Series, paths: dict[str, Path]) -> list[Outcome]:
+    def _patiently(self, series: Series, files: dict[str, StoredFile]) -> list[Outcome]:
         """Every volume; while disk or ledger are away, later: other series could not be stored either."""
         for wait_s in PATIENCE_S:
             try:
-                return self._outcomes(series, paths)
+                return self._outcomes(series, files)
             except NeedsDecoder:
                 raise
             except Unavailable as error:
                 log().error("waiting", series=series.series_instance_uid, seconds=wait_s, reason=str(error))
                 time.sleep(wait_s)
-        return self._outcomes(series, paths)
+        return self._outcomes(series, files)
 
-    def _outcomes(self, series: Series, paths: dict[str, Path]) -> list[Outcome]:
+    def _outcomes(self, series: Series, files: dict[str, StoredFile]) -> list[Outcome]:
         with self.ledger.reading() as connection:
             history = revisions.history(connection, series.series_instance_uid, series.revision)
         at_work = Revision(
             series=series,
-            paths=paths,
+            files=files,
             history=history,
             models=self.models,
             blobs=self.blobs,
@@ -76,13 +78,13 @@ class Analyst:
         )
         return at_work.outcomes()
 
-    def _open(self, series_instance_uid: str) -> tuple[Series | None, dict[str, Path]]:
+    def _open(self, series_instance_uid: str) -> tuple[Series | None, dict[str, StoredFile]]:
         """The series, and the files that the models may read: of no other class, none without pixels."""
         with self.ledger.reading() as connection:
             series = arrivals.find_series(connection, series_instance_uid)
             instances = arrivals.instances_of(connection, series_instance_uid)
         eligible = [instance for instance in instances if instance.ineligible is None]
-        return series, {i.header.sop_instance_uid: self.blobs.absolute(i.path) for i in eligible}
+        return series, {i.header.sop_instance_uid: StoredFile(store=self.store, instance=i) for i in eligible}
 
     def _record(self, series: Series, done: Sequence[Outcome]) -> bool:
         """Rows and the job that routes the results commit together; neither if a late instance came."""

@@ -8,10 +8,10 @@ integer, clipped to int16. Bits Stored and Pixel Representation, unused bits inc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,12 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from inference.instance_file import InstanceFile, StoredFile
+from inference.native_pixels import is_readable, read_frames
 from inference.volume import Geometry, Slice
 from storage.errors import NeedsDecoder, Refused
 from storage.geometry.frames import PARSE_ERRORS
+from storage.pixel_place import padding_of
 
 PADDING_HU: Final = -1024
 """Air, the lowest value of a 12-bit CT: what lies outside the reconstructed circle is no tissue."""
@@ -33,27 +36,51 @@ BELIEVED_TISSUE_HU: Final = (-1000, 3071)
 
 INT16: Final = np.iinfo(np.int16)
 
+SIXTEEN_BITS: Final = (np.dtype(np.int16), np.dtype(np.uint16))
+
+PADDING: Final = ("BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit")
+"""Attributes that tell the padding."""
+
+
+Padding = tuple[int, int] | None
+"""Lowest and highest padding value, stored; (0028,0120), (0028,0121)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSource:
     """Where the pixels of one instance are, and how they are stored."""
 
-    path: Path  # the DICOM file
+    file: InstanceFile
     transfer_syntax_uid: str  # (0002,0010)
-    padding: tuple[int, int] | None  # lowest and highest padding value, stored; (0028,0120), (0028,0121)
+    padding: Padding = None
+    is_padding_known: bool = True  # False: it is read from the file, with the pixels
 
     @classmethod
-    def of(cls, path: Path, ds: Dataset) -> PixelSource:
+    def of(cls, file: InstanceFile, ds: Dataset) -> PixelSource:
         """Read from a data set with its file meta information; pixels are not needed."""
         return cls(
-            path=path,
+            file=file,
             transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
-            padding=_padding(ds),
+            padding=padding_of(ds),
+        )
+
+    @classmethod
+    def stored(cls, file: StoredFile) -> PixelSource:
+        """Of an instance in the store, from its row alone."""
+        place = file.pixels
+        return cls(
+            file=file,
+            transfer_syntax_uid=file.instance.transfer_syntax_uid,
+            padding=None if place is None else place.padding,
+            is_padding_known=place is not None,
         )
 
 
 def read_voxels(geometry: Geometry, sources: Mapping[str, PixelSource]) -> NDArray[np.int16]:
     """Decode the slices of a geometry; sources by SOP Instance UID.
+
+    A volume has all its slices or none: one that is damaged is not left out, for what is said of its
+    neighbours (a level, a length, a score between them) would be said across a hole that nobody sees.
 
     Returns:
         Voxels (k, j, i): slice, row, column; int16, HU. One array, and one decoded frame at a time.
@@ -61,32 +88,70 @@ def read_voxels(geometry: Geometry, sources: Mapping[str, PixelSource]) -> NDArr
     Raises:
         NeedsDecoder: no decoder for a transfer syntax is installed.
         Refused: the pixels of an instance cannot be decoded, or are not Rows x Columns.
+        Damaged, Unavailable: an instance in the store cannot be read.
     """
     voxels = np.empty((len(geometry.slices), geometry.rows, geometry.columns), dtype=np.int16)
     numbered = sorted(enumerate(geometry.slices), key=lambda ks: (ks[1].sop_instance_uid, ks[1].frame))
     for uid, members in groupby(numbered, key=lambda ks: ks[1].sop_instance_uid):
         own = list(members)
-        frames = _decoded(sources[uid], uid, [s.frame for _, s in own])
-        for (k, placed), stored in zip(own, frames, strict=True):
+        frames = _frames(sources[uid], uid, [s.frame for _, s in own], [voxels[k] for k, _ in own])
+        for (k, placed), (stored, padding) in zip(own, frames, strict=True):
             if stored.shape != voxels.shape[1:]:
                 raise Refused(
                     f"instance {uid}: pixels {stored.shape} where Rows, Columns say {voxels.shape[1:]}"
                 )
-            voxels[k] = to_hu(stored, placed, sources[uid].padding)
+            _put_hu(stored, placed, padding, voxels[k])
     return voxels
 
 
-def to_hu(stored: NDArray[np.integer], placed: Slice, padding: tuple[int, int] | None) -> NDArray[np.int16]:
+def _frames(
+    source: PixelSource, uid: str, frames: list[int], into: list[NDArray[np.int16]]
+) -> Iterator[tuple[NDArray[np.integer], Padding]]:
+    """The frames, numbered from 1, as stored values (j, i), and their padding.
+
+    What can be read without a decoder is read into `into`, and its values are in that memory.
+    """
+    place, shape = source.file.pixels, (into[0].shape[0], into[0].shape[1])
+    if place is not None and is_readable(place, frames, shape):
+        for stored in read_frames(source.file, place, frames, into):
+            yield stored, place.padding
+    else:
+        yield from _decoded(source, uid, frames)
+
+
+def to_hu(stored: NDArray[np.integer], placed: Slice, padding: Padding) -> NDArray[np.int16]:
     """Stored values (j, i) of one slice as HU: rescaled, rounded, clipped to int16, padding to air."""
+    hu = np.empty(stored.shape, dtype=np.int16)
+    _put_hu(stored, placed, padding, hu)
+    return hu
+
+
+def _put_hu(stored: NDArray[np.integer], placed: Slice, padding: Padding, into: NDArray[np.int16]) -> None:
+    """`to_hu` into a slice of the volume, whose memory the stored values may share.
+
+    Most slices are moved by a whole number and stay within int16: that is one addition in place.
+    """
     slope, intercept = placed.rescale_slope, placed.rescale_intercept
-    if slope == 1 and intercept.is_integer() and abs(intercept) < INT16.max:
-        hu = stored.astype(np.int32) + int(intercept)  # exact, and four times as fast
+    is_padded = padding is not None and not _is_tissue(padding, slope, intercept)
+    outside = (stored >= padding[0]) & (stored <= padding[1]) if padding and is_padded else None
+    if slope == 1 and intercept.is_integer() and _fits(stored, int(intercept)):
+        # modulo 65536: the sum of an unsigned value and a negative shift is right where it fits
+        np.add(stored.view(np.int16), np.int16(intercept), out=into)
     else:
         hu = np.rint(stored * slope + intercept)
-    clipped = np.clip(hu, INT16.min, INT16.max).astype(np.int16)
-    if padding is not None and not _is_tissue(padding, slope, intercept):
-        clipped[(stored >= padding[0]) & (stored <= padding[1])] = PADDING_HU
-    return clipped
+        into[...] = np.clip(hu, INT16.min, INT16.max).astype(np.int16)
+    if outside is not None:
+        into[outside] = PADDING_HU
+
+
+def _fits(stored: NDArray[np.integer], shift: int) -> bool:
+    """Whether every value fits into int16 behind the shift, and before it is one of 16 bits."""
+    return (
+        stored.dtype in SIXTEEN_BITS
+        and abs(shift) < INT16.max
+        and INT16.min <= int(stored.min()) + shift
+        and int(stored.max()) + shift <= INT16.max
+    )
 
 
 def _is_tissue(padding: tuple[int, int], slope: float, intercept: float) -> bool:
@@ -94,8 +159,9 @@ def _is_tissue(padding: tuple[int, int], slope: float, intercept: float) -> bool
     return any(low < value * slope + intercept < high for value in padding)
 
 
-def _decoded(source: PixelSource, uid: str, frames: list[int]) -> Iterator[NDArray[np.integer]]:
-    """The frames, numbered from 1, as stored values (j, i)."""
+def _decoded(
+    source: PixelSource, uid: str, frames: list[int]
+) -> Iterator[tuple[NDArray[np.integer], Padding]]:
     syntax = UID(source.transfer_syntax_uid)
     try:
         available = get_decoder(syntax).is_available
@@ -104,25 +170,17 @@ def _decoded(source: PixelSource, uid: str, frames: list[int]) -> Iterator[NDArr
     if not available:
         raise NeedsDecoder(f"no decoder for transfer syntax {syntax.name} ({syntax}) of instance {uid}")
     try:
-        # the deflated syntax packs the whole data set: its pixels cannot be found without reading it all
-        pixels = dcmread(source.path) if syntax == DeflatedExplicitVRLittleEndian else source.path
-        yield from iter_pixels(pixels, indices=[n - 1 for n in frames], raw=True)
+        with closing(source.file.open()) as file:
+            padding = source.padding if source.is_padding_known else _padding_in(file)
+            # the deflated syntax packs the whole data set: its pixels cannot be found without reading it all
+            pixels = dcmread(file) if syntax == DeflatedExplicitVRLittleEndian else file
+            for stored in iter_pixels(pixels, indices=[n - 1 for n in frames], raw=True):
+                yield stored, padding
     except (*PARSE_ERRORS, RuntimeError, IndexError) as error:  # its words may quote the data set
         raise Refused(f"instance {uid}: pixel data cannot be decoded: {type(error).__name__}") from error
 
 
-def _padding(ds: Dataset) -> tuple[int, int] | None:
-    """Lowest and highest stored padding value, signed as the pixels are.
-
-    Writers put negative padding into an unsigned element (63536 for -2000): the bits are what counts.
-    """
-    values = [ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")]
-    if not isinstance(values[0], int):
-        return None
-    bits, signed = int(ds.get("BitsAllocated") or 16), ds.get("PixelRepresentation") == 1
-    present = sorted(_signed(int(v), bits) if signed else int(v) for v in values if isinstance(v, int))
-    return present[0], present[-1]
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >= 1 << (bits - 1) else value
+def _padding_in(file: BinaryIO) -> Padding:
+    padding = padding_of(dcmread(file, specific_tags=list(PADDING), stop_before_pixels=True))
+    file.seek(0)
+    return padding

@@ -5,28 +5,30 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
 
 from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset
 
 from inference import report
 from inference.analysis import analyse
 from inference.curve import SMOOTHING_MM
 from inference.findings import Findings
+from inference.instance_file import StoredFile
 from inference.lineage import Descent, candidate, descents
 from inference.models.bundle import Models
 from inference.predecessors import predecessor_of
 from inference.report import Seconds
 from inference.results import LeftOut, Predecessor, Provenance, ResultObject, build_results
 from inference.rows import carried_row, finding_rows, refused_row, volume_row
-from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_headers, read_part, refusal
+from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_part, refusal, stored_headers
 from inference.volume import Volume
 from storage.blobs import BlobName, Blobs, Shelf
-from storage.errors import Refused
+from storage.errors import Damaged, Refused
 from storage.geometry.gate import PartVerdict, SeriesVerdict
 from storage.logs import log
 from storage.records import FindingRow, ResultRow, Series, VolumeRow
@@ -56,7 +58,7 @@ class Revision:
     """One revision at work."""
 
     series: Series
-    paths: dict[str, Path]  # SOP Instance UID -> file, of what the models may read
+    files: dict[str, StoredFile]  # SOP Instance UID -> file, of what the models may read
     history: History
     models: Models
     blobs: Blobs
@@ -68,7 +70,7 @@ class Revision:
         The headers' reading time counts to the first volume that is read.
         """
         started = time.monotonic()
-        headers = read_headers(list(self.paths.values()))
+        headers = stored_headers(list(self.files.values()))
         parts = headers.judged.parts
         made_of = [candidate(self.series.series_instance_uid, p.number, p.slices) for p in parts]
         descended = descents(made_of, self.history.volumes, self.history.lineages)
@@ -106,7 +108,7 @@ class Revision:
             return Outcome(volume=row, findings=(), results=())
         try:
             return self._analysed(read, read_s, descent, started)
-        except Refused as error:  # this volume's fault: the others of its series are told all the same
+        except (Refused, Damaged) as error:  # this volume's fault: the others of its series are told
             log().error(
                 "volume refused",
                 series=self.series.series_instance_uid,
@@ -130,7 +132,7 @@ class Revision:
 
     def _results(self, volume: Volume, findings: Findings, descent: Descent) -> Iterable[ResultRow]:
         uids = dict.fromkeys(s.sop_instance_uid for s in volume.geometry.slices)
-        evidence = [dcmread(self.paths[uid], stop_before_pixels=True) for uid in uids]
+        evidence = [_without_pixels(self.files[uid]) for uid in uids]
         predecessors = self._predecessors(descent)
         for built in build_results(evidence, volume, findings, self._provenance(), predecessors):
             if isinstance(built, ResultObject):
@@ -199,3 +201,9 @@ class Revision:
             volume=volume_number,
             reason=f"{left_out.kind}: {left_out.reason}",
         )
+
+
+def _without_pixels(file: StoredFile) -> Dataset:
+    """Raises Damaged, Unavailable."""
+    with closing(file.open()) as opened:
+        return dcmread(opened, stop_before_pixels=True)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom import dcmread
 
 from inference.findings import Axis
+from inference.instance_file import FolderFile, InstanceFile, StoredFile
 from inference.pixels import PixelSource, read_voxels
 from inference.plane import axis_in_header
 from inference.quality import mended, with_checks
 from inference.volume import Volume
-from storage.errors import Refused, Unreadable
+from storage.errors import Damaged, Refused, Unreadable
 from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_by
 from storage.geometry.gate import Check, Outcome, PartVerdict, SeriesVerdict, Verdict, judge
 from storage.geometry.reading import grouped_slices
 from storage.geometry.verdicts import held
 from storage.header import Header
+from storage.logs import log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,9 @@ class SeriesHeaders:
     judged: SeriesVerdict  # what the gate says of them
 
 
+_Read = tuple[Header, PixelSource, tuple[PlacedSlice, ...]]
+
+
 def volumes_of(paths: Sequence[Path]) -> Iterator[ReadVolume | RefusedVolume]:
     """The volumes of one series, in volume number order, each read when it is asked for.
 
@@ -77,7 +83,7 @@ def read_headers(paths: Sequence[Path]) -> SeriesHeaders:
     sources: dict[str, PixelSource] = {}
     placed: list[PlacedSlice] = []
     for n, path in enumerate(paths, start=1):
-        header, source, slices = _read_header(path, which=f"file {n} of {len(paths)}")
+        header, source, slices = _read_header(FolderFile(path=path), which=f"file {n} of {len(paths)}")
         if header.sop_instance_uid in headers:
             raise Unreadable(f"instance {header.sop_instance_uid} is in two files")
         headers[header.sop_instance_uid] = header
@@ -86,18 +92,50 @@ def read_headers(paths: Sequence[Path]) -> SeriesHeaders:
     return SeriesHeaders(headers=headers, sources=sources, placed=tuple(placed), judged=judge(placed))
 
 
-def _read_header(path: Path, *, which: str) -> tuple[Header, PixelSource, tuple[PlacedSlice, ...]]:
+def stored_headers(files: Sequence[StoredFile]) -> SeriesHeaders:
+    """The same of a series in the store, from its rows: they were read from the same bytes.
+
+    A file is opened when its pixels are wanted, and its digest checked then. Rows of before the ledger kept
+    what the header scan finds may lack fields: their files are read as any others.
+
+    Raises:
+        Unreadable, Damaged, Unavailable: such a file cannot be read.
+    """
+    headers: dict[str, Header] = {}
+    sources: dict[str, PixelSource] = {}
+    placed: list[PlacedSlice] = []
+    for file in files:
+        header, source, slices = _stored_header(file)
+        headers[header.sop_instance_uid] = header
+        sources[header.sop_instance_uid] = source
+        placed += slices
+    return SeriesHeaders(headers=headers, sources=sources, placed=tuple(placed), judged=judge(placed))
+
+
+def _stored_header(file: StoredFile) -> _Read:
+    row = file.instance
+    if row.patient is None:
+        return _read_header(file, which=f"instance {row.header.sop_instance_uid}")
+    slices = (placed_by(row.header),) if row.slices is None else row.slices
+    return row.header, PixelSource.stored(file), slices
+
+
+def _read_header(file: InstanceFile, *, which: str) -> _Read:
     # a path may hold a patient's name, and so may a value: the message has the file's number and no more
     try:
-        ds = dcmread(path, stop_before_pixels=True)
+        with closing(file.open()) as opened:
+            ds = dcmread(opened, stop_before_pixels=True)
         header, slices = Header.of(ds), grouped_slices(ds)
-        return header, PixelSource.of(path, ds), (placed_by(header),) if slices is None else slices
+        return header, PixelSource.of(file, ds), (placed_by(header),) if slices is None else slices
     except PARSE_ERRORS as error:
         raise Unreadable(f"{which} cannot be parsed as DICOM: {type(error).__name__}") from error
 
 
 def read_part(part: PartVerdict, series: SeriesHeaders) -> ReadVolume | RefusedVolume:
-    """One part of a series: its voxels, or why not. Raises NeedsDecoder."""
+    """One part of a series: its voxels, or why not. Raises NeedsDecoder, Unavailable.
+
+    One damaged instance refuses the whole part, and is named: see `read_voxels`.
+    """
     geometry = part.geometry
     if geometry is None:
         return refusal(part, series, part.reason)
@@ -105,6 +143,10 @@ def read_part(part: PartVerdict, series: SeriesHeaders) -> ReadVolume | RefusedV
         voxels = read_voxels(geometry, series.sources)
     except Refused as refused:
         return refusal(part, series, str(refused))
+    except Damaged as damaged:
+        uid = series.headers[part.slices[0].sop_instance_uid].series_instance_uid
+        log().error("volume refused", series=uid, volume=part.number, reason=str(damaged))
+        return refusal(part, series, str(damaged))
     header = series.headers[geometry.slices[0].sop_instance_uid]
     volume, checks = mended(
         Volume(

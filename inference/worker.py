@@ -20,10 +20,13 @@ from storage.installation import device_uid
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.process import until_told_to_stop
+from storage.stores import open_store
 from storage.workflows import Executor, Jobs, Queue
 
 HEARTBEAT_S: Final = 10.0
 STOP_WAIT_S: Final = 20
+SEGMENT_BYTES: Final = 64 << 20
+"""Of no segment: none is written here."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,6 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     models = Models.load(options.device)
     models.warm()
     analyst = Analyst(
+        # for reading alone: the kind of store and its segments matter to who keeps instances
+        store=open_store(options.root, kind="files", segment_bytes=SEGMENT_BYTES, spares=0),
         blobs=Blobs(options.root),
         ledger=ledger,
         jobs=jobs,

@@ -11,9 +11,11 @@ from inference import commands as inference_commands
 from inference.evaluation.commands import evaluate_app
 from inference.evaluation.measure import Analyse
 from inference.models.product import WeightsFiles
-from inference.simulation.commands import simulate
+from inference.simulation.commands import simulate_app
 from inference.training import commands as training_commands
-from node import bench_completion, commands_bench, commands_demo, commands_node, commands_replay, commands_scu
+from node import commands_demo, commands_hostile, commands_node, commands_replay, commands_scu, commands_store
+from node.bench import commands as commands_bench
+from node.bench import completion as bench_completion
 from storage.errors import CtnodeError
 
 app = typer.Typer(
@@ -35,7 +37,10 @@ for module in (
     app.registered_commands.extend(module.app.registered_commands)
     app.registered_groups.extend(module.app.registered_groups)
 
-app.command()(simulate)
+app.add_typer(
+    commands_store.store_app, name="store", help="What is stored, whether it is whole, DICOM files of it."
+)
+app.registered_commands.extend(simulate_app(commands_hostile.hostile).registered_commands)
 
 
 def _held_out(device: str, files: WeightsFiles) -> Analyse:

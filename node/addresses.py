@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from node.secured import Secured
+
 AE_TITLE_MAX: Final = 16  # characters, PS3.5 6.2
 PORT_MAX: Final = 65535
 HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1123, and '_' as Windows writes it
@@ -99,6 +101,7 @@ class PeerAddress:
     ae_title: str  # the called AE title
     host: str  # IPv4 or IPv6 address, or DNS name
     port: int  # TCP port
+    secured: Secured | None = None  # how TLS is spoken with it; None: it is called without
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -18,6 +18,18 @@ class Cause(StrEnum):
     CONNECTION_REFUSED = "connection refused"  # nothing listens on the port
     UNREACHABLE = "unreachable"  # the network has no way to the host
     NO_CONNECTION = "no connection"  # no answer to the TCP connection
+    TLS_FILES = "TLS files"  # ours are missing or of no use
+    NO_TLS = "no TLS"  # connected, but the answer to our TLS is none
+    TLS_SILENT = "TLS silent"  # connected, but no answer to our TLS
+    TLS_CLOSED = "TLS closed"  # connected, and closed in the TLS handshake
+    TLS_DIFFERS = "TLS differs"  # no TLS version or cipher suite in common
+    CERTIFICATE_EXPIRED = "certificate expired"  # the peer's
+    CERTIFICATE_EARLY = "certificate not valid yet"  # the peer's
+    CERTIFICATE_UNKNOWN = "certificate of an unknown authority"  # the peer's
+    CERTIFICATE_NAME = "certificate of another name"  # the peer's
+    CERTIFICATE_BAD = "certificate bad"  # the peer's, for another reason
+    OUR_CERTIFICATE = "our certificate"  # the peer does not accept it, or wants one
+    WANTS_TLS = "wants TLS"  # called without, and the answer is TLS
     NO_ANSWER = "no answer"  # connected, but no answer to the A-ASSOCIATE-RQ
     CLOSED = "closed"  # connected, and closed without an answer
     NOT_DICOM = "not DICOM"  # the answer is no DICOM PDU
@@ -39,7 +51,7 @@ class Failure:
     called: PeerAddress  # whom we called
     calling_ae: str  # what we called ourselves
     own_address: str = ""  # the address we called from; '' when there was no connection
-    detail: str = ""  # the operating system's words
+    detail: str = ""  # the operating system's words, or OpenSSL's
     rejection: Rejection | None = None  # the numbers of the A-ASSOCIATE-RJ
 
     @property
@@ -56,6 +68,24 @@ _SENTENCES: Final[Mapping[Cause, str]] = {
     "or a firewall refuses",
     Cause.UNREACHABLE: "there is no way to {host} ({detail})",
     Cause.NO_CONNECTION: "{host} does not answer on port {port}: it is off, or a firewall drops the packets",
+    Cause.TLS_FILES: "our own files for TLS cannot be used: {detail}",
+    Cause.NO_TLS: "what listens on {host} port {port} does not speak TLS ({detail}): is it the port for TLS, "
+    "or should tls of this peer be false?",
+    Cause.TLS_SILENT: "{host} took the connection on port {port}, but does not answer the TLS handshake: "
+    "it may not speak TLS there",
+    Cause.TLS_CLOSED: "{host} took the connection on port {port} and closed it in the TLS handshake "
+    "({detail}): it may not speak TLS there, or not know our address or certificate",
+    Cause.TLS_DIFFERS: "{host} and we have no TLS version or cipher suite in common ({detail}); "
+    "we speak TLS 1.2 and 1.3 as BCP 195 says",
+    Cause.CERTIFICATE_EXPIRED: "the certificate of {host} has expired: its administrator has to renew it",
+    Cause.CERTIFICATE_EARLY: "the certificate of {host} is not valid yet: one of the clocks is wrong",
+    Cause.CERTIFICATE_UNKNOWN: "nobody in tls.authorities signed the certificate of {host} ({detail})",
+    Cause.CERTIFICATE_NAME: "the certificate of {host} is another one's ({detail}); if it is the right one, "
+    "write its name into certificate_name",
+    Cause.CERTIFICATE_BAD: "the certificate of {host} is not accepted ({detail})",
+    Cause.OUR_CERTIFICATE: "the peer does not accept our certificate, or wants one ({detail}): "
+    "its administrator has to trust who signed tls.certificate",
+    Cause.WANTS_TLS: "what listens on {host} port {port} speaks TLS: write tls: true for this peer",
     Cause.NO_ANSWER: "{host} took the connection on port {port}, but does not answer the association request",
     Cause.CLOSED: "{host} took the connection on port {port} and closed it without an answer: "
     "it may want TLS, or not know our address",

@@ -12,7 +12,7 @@ import typer
 from pydicom.errors import InvalidDicomError
 from rich.console import Console
 
-from node import processes, queue, revival, standing, tables
+from node import dispatching, processes, queue, receiving, revival, standing, tables
 from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
@@ -29,21 +29,27 @@ console: Final = Console(markup=False, highlight=False)  # what others wrote is 
 
 
 @app.command()
-def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    receivers_only: Annotated[bool, typer.Option(hidden=True, help="For `ctnode bench receive`.")] = False,
+) -> None:
     """Run the node: receive, assemble, analyse, deliver. Stop it with Ctrl-C or SIGTERM."""
-    raise typer.Exit(processes.serve(load_or_exit(config), config))
+    raise typer.Exit(processes.serve(load_or_exit(config), config, receivers_only=receivers_only))
 
 
 @app.command(hidden=True)
-def receiver(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """The receiving process; `serve` starts it."""
-    processes.run_receiver(load_or_exit(config))
+def receiver(
+    config: ConfigOption = DEFAULT_CONFIG,
+    number: receiving.NumberOption = 0,
+) -> None:
+    """A receiving process; `serve` starts them."""
+    receiving.run_receiver(load_or_exit(config), number)
 
 
 @app.command(hidden=True)
 def dispatcher(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """The completing and delivering process; `serve` starts it."""
-    processes.run_dispatcher(load_or_exit(config))
+    dispatching.run_dispatcher(load_or_exit(config))
 
 
 @app.command()

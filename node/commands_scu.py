@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,13 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from node import addresses
+from node import addresses, tls
 from node.addresses import PeerAddress
 from node.config import Config, Node
 from node.echo import echo as send_echo
 from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
 from node.send import Found, Summary, find
 from node.send import send as send_objects
+from storage.errors import ConfigError
 
 app = typer.Typer(help="Ask and feed other DICOM nodes.", no_args_is_help=True)
 
@@ -90,6 +92,13 @@ def check_config(
         hosts = ", ".join(peer.hosts) or "no hosts"
         _say(f"peer {peer.name}: {peer.ae_title}, {hosts}: {' and '.join(roles) or 'only called'}")
     _say(f"files in {loaded.storage.root}, ledger in {loaded.storage.database_shown}")
+    try:
+        secured = tls.described(loaded.tls, now=time.time())
+    except ConfigError as error:
+        _say(str(error), error=True)
+        raise typer.Exit(1) from error
+    if secured:
+        _say(secured)
 
 
 def _call(target: str, calling: str | None, path: Path) -> Call:

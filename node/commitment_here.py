@@ -1,58 +1,57 @@
 """Reports of storage commitments on the association that asked, for a peer that we cannot call.
 
 PS3.4 J.3.3.1.2 allows it while the association is open. Only the thread that serves an association may
-write on it: two would mix the fragments of two messages. pynetdicom's reactor passes its checkpoint a
-thousand times a second, between two requests; there we take our turn. Names that begin with '_' are
-pynetdicom's own (see `node.requestor`).
+write on it: two would mix the fragments of two messages. So the reports are a turn of ours between two
+messages (`node.upper_layer.office.Turn`).
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any, Final
 
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
-from pynetdicom.pdu_primitives import A_RELEASE
 
 from node.commitment_reports import CommitmentReports
 from node.requestor import Response, answers, response_of
 from node.status import EVENT_AGAIN
+from node.upper_layer.accepted import AcceptedAssociation
 from storage.errors import LedgerDown
 from storage.logs import log
 
 LOOK_S: Final = 0.2
-"""How often the ledger is asked whether a report is due."""
-POLL_S: Final = 0.001
+"""How often the ledger is asked whether a report is due, while one is owed."""
 
 
-class Here(threading.Event):
-    """The checkpoint of one association, at which its reports are made."""
+class Here:
+    """The reports of one association. For its thread."""
 
-    def __init__(self, association: Any, reports: CommitmentReports, *, timeout_s: float) -> None:
-        super().__init__()
-        self.set()  # the reactor is not held up
+    def __init__(
+        self, association: AcceptedAssociation, reports: CommitmentReports, *, timeout_s: float
+    ) -> None:
         self._association = association
         self._reports = reports
         self._timeout_s = timeout_s
         self._contexts: dict[str, Any] = {}  # Transaction UID -> the presentation context it came in
-        self._looked_at = float("-inf")
+        self._look_at = 0.0
         self._message_id = 0
 
     def watch(self, transaction_uid: str, context: Any) -> None:
-        """Report this transaction when that can be done. For the association's own thread."""
+        """Report this transaction when that can be done."""
         self._contexts[transaction_uid] = context
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Where the reactor stops while it is held up."""
-        now = time.monotonic()
-        if self._contexts and self._association.is_established and now - self._looked_at >= LOOK_S:
-            self._looked_at = now
-            try:
-                self._report()
-            except LedgerDown as error:
-                log().error("waiting", reason=str(error))
-        return super().wait(timeout)
+    @property
+    def due_at(self) -> float | None:
+        """When the ledger is asked again, in monotonic time; None while nothing is owed."""
+        return self._look_at if self._contexts else None
+
+    def take(self) -> None:
+        """Make the reports that can be made. Raises as `office.Turn.take`."""
+        self._look_at = time.monotonic() + LOOK_S
+        try:
+            self._report()
+        except LedgerDown as error:
+            log().error("waiting", reason=str(error))
 
     def _report(self) -> None:
         for commitment in self._reports.ready(only=list(self._contexts)):
@@ -65,32 +64,19 @@ class Here(threading.Event):
 
     def _exchange(self, request: N_EVENT_REPORT, context_id: int) -> Response | None:
         """Requests that the peer sends before its answer are served meanwhile."""
-        association = self._association
         self._message_id += 1
         request.MessageID = self._message_id
-        association.dimse.send_msg(request, context_id)
-        deadline = time.monotonic() + self._timeout_s
-        while time.monotonic() < deadline and not _is_ending(association):
-            message_context, message = association.dimse.get_msg(block=False)
-            if answers(message, request):
-                return response_of(message)
-            if message is None:
-                time.sleep(POLL_S)
-            else:
-                association._serve_request(message, message_context)
-        return None
+        answer = self._association.exchange(
+            request,
+            context_id,
+            answers=lambda primitive: answers(primitive, request),
+            timeout_s=self._timeout_s,
+        )
+        return None if answer is None else response_of(answer)
 
 
-def here(association: Any, reports: CommitmentReports, *, timeout_s: float) -> Here:
-    """The checkpoint of an association; the same one each time."""
-    checkpoint = association._reactor_checkpoint
-    if not isinstance(checkpoint, Here):
-        checkpoint = Here(association, reports, timeout_s=timeout_s)
-        association._reactor_checkpoint = checkpoint
-    return checkpoint
-
-
-def _is_ending(association: Any) -> bool:
-    """The peer asks for release, or is gone: no answer will come."""
-    asks = isinstance(association.dul.peek_next_pdu(), A_RELEASE)
-    return asks or association.acse.is_aborted() or not association.dul.is_alive()
+def here(association: AcceptedAssociation, reports: CommitmentReports, *, timeout_s: float) -> Here:
+    """The reports of an association; the same each time."""
+    if not isinstance(association.turn, Here):
+        association.turn = Here(association, reports, timeout_s=timeout_s)
+    return association.turn

@@ -24,12 +24,12 @@ from node.association_failure import explain
 from node.calls import Calls
 from node.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, is_ready, judge, report
 from node.config import Config
-from node.no_association import Syntax
 from node.requestor import NotAssociated, Requested, Response, requested
 from node.retry import next_attempt
 from node.scu import DEFAULT_TIMEOUTS
 from node.status import EVENT_AGAIN, FAILURE_REASONS, SUCCESS
 from node.transport import Timeouts
+from node.upper_layer.negotiation import Syntax
 from storage import commitments, events
 from storage.commitments import Held
 from storage.ledger import Ledger

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from node.assembly import Complete, Wait, decide, look_from
+from node.clock import Key, Watch, as_of
 from node.config import Assembly
 from node.policy import LOOKED_WHOLE, Policy, policy_of
 from storage import arrivals, events, outcomes, pace
@@ -51,19 +52,31 @@ def analysis(series_instance_uid: str, revision: int) -> Job:
 class Completing:
     """Completes every series of which a rule says so."""
 
-    def __init__(self, assembly: Assembly, ledger: Ledger, jobs: Jobs, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        ledger: Ledger,
+        jobs: Jobs,
+        *,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._bounds = assembly.bounds
         self._cap_s = assembly.cap_s
         self._ledger = ledger
         self._jobs = jobs
         self._clock = clock
+        self._watch = Watch(clock, monotonic)
         self._started_at = clock()
+        self._jumped_at = 0.0  # when the clock was found to have jumped
+        self._met: dict[Key, float] = {}  # arrivals that lie in the future -> when they were met first
         self._paces: dict[str, Pace] | None = None
         self._shapes: dict[tuple[str, float], Shape] = {}  # (series, last arrival) -> what its slices say
         self._undecided: dict[tuple[str, float], float] = {}  # the same -> until when it is left alone
 
     def assemble(self) -> None:
         """One round over all series that are being received."""
+        self._look_at_the_clock()
         with self._ledger.reading() as connection:
             paces = self._paces = pace.known(connection) if self._paces is None else self._paces
             open_series = progresses.receiving(connection)
@@ -75,6 +88,18 @@ class Completing:
                 continue
             policy = policy_of(progress, paces, self._bounds, self._cap_s)
             self._settle(progress, policy, since, looks_end)
+
+    def _look_at_the_clock(self) -> None:
+        """A clock that jumped is a new beginning: nobody has been silent for the time that it left out."""
+        if jump_s := self._watch.look():
+            self._started_at = self._jumped_at = self._clock()
+            log().error("clock jumped", seconds=jump_s)
+
+    def _as_of_now(self, progress: Progress) -> Progress:
+        now = self._clock()
+        if progress.last_received_at > now:
+            self._met.setdefault(_key(progress), now)
+        return as_of(progress, now, self._met, self._jumped_at)
 
     def _settle(self, progress: Progress, policy: Policy, since: float, looks_end: float) -> None:
         """Decide one series: one that cannot be decided holds up no other."""
@@ -90,7 +115,8 @@ class Completing:
 
     def _listening_since(self, connection: Connection) -> float:
         listens = events.latest(connection, LISTENS)
-        return max(self._started_at, listens.at if listens is not None else 0.0)
+        since = 0.0 if listens is None or listens.at > self._clock() else listens.at
+        return max(self._started_at, since)
 
     def _decide(
         self, progress: Progress, policy: Policy, since: float, looks_end: float
@@ -100,19 +126,20 @@ class Completing:
         None where a look is needed for which this round has no time left.
         """
         now = self._clock()
-        known = replace(progress, shape=self._shapes.get(_key(progress)))
+        known = replace(self._as_of_now(progress), shape=self._shapes.get(_key(progress)))
         if now >= look_from(known, policy, listening_since=since):
             if time.monotonic() >= looks_end:
-                return known, None
+                return progress, None
             with self._ledger.reading() as connection:
                 shape = progresses.shape_of(connection, progress.series_instance_uid)
             self._shapes[_key(progress)] = shape
-            known = replace(progress, shape=shape)
-        return known, decide(known, policy, listening_since=since, now=now)
+            known = replace(known, shape=shape)
+        return progress, decide(known, policy, listening_since=since, now=now)
 
     def _forget(self, open_series: Sequence[Progress]) -> None:
         wanted = set(map(_key, open_series))
         self._shapes = {key: shape for key, shape in self._shapes.items() if key in wanted}
+        self._met = {key: at for key, at in self._met.items() if key in wanted}
         self._undecided = {key: until for key, until in self._undecided.items() if key in wanted}
 
     def _complete(self, progress: Progress, decision: Complete, policy: Policy, since: float) -> None:
@@ -176,5 +203,5 @@ def waits_for(
     return decision if isinstance(decision, Wait) else None
 
 
-def _key(progress: Progress) -> tuple[str, float]:
+def _key(progress: Progress) -> Key:
     return progress.series_instance_uid, progress.last_received_at

@@ -14,6 +14,7 @@ from typing import Final
 
 from node.asking import Asking
 from node.calls import Calls
+from node.clock import Watch
 from node.commitment_reports import CommitmentReports
 from node.completion import Completing, analysis_key
 from node.config import Config
@@ -26,6 +27,7 @@ from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Delivery
 from storage.states import DeliveryState
+from storage.store import Store
 from storage.workflows import Executor, Jobs, Queue
 
 ASSEMBLY_S: Final = 0.25
@@ -45,14 +47,25 @@ class Dispatcher:
     """What the dispatcher process does, each thing at its own pace."""
 
     def __init__(
-        self, config: Config, blobs: Blobs, ledger: Ledger, *, clock: Callable[[], float] = time.time
+        self,
+        config: Config,
+        blobs: Blobs,
+        ledger: Ledger,
+        *,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._blobs = blobs
+        self._store = store
         self._ledger = ledger
         self._clock = clock
         self._jobs = Jobs(ledger)
-        self._completing = Completing(config.assembly, ledger, self._jobs, clock=clock)
+        self._completing = Completing(config.assembly, ledger, self._jobs, clock=clock, monotonic=monotonic)
+        self._monotonic = monotonic
+        self._watch = Watch(clock, monotonic)
+        self._retires_from = float("-inf")  # monotonic: after a jump of the clock, not before
 
     def run(self, stopping: threading.Event) -> None:
         """Until it is told to stop."""
@@ -127,15 +140,23 @@ class Dispatcher:
             )
 
     def retire(self) -> None:
-        """Age out what the administrator wants gone (`storage.retention_days`; 0 keeps it for ever)."""
+        """Age out what the administrator wants gone (`storage.retention_days`; 0 keeps it for ever).
+
+        A clock that was set forward makes everything old: people have a day to see to it.
+        """
         days = self._config.storage.retention_days
-        if days == 0:
+        if self._watch.look() > 0:
+            self._retires_from = self._monotonic() + DAY_S
+            log().error("ageing out postponed", seconds=DAY_S)
+        if days == 0 or self._monotonic() < self._retires_from:
             return
         before = self._clock() - days * DAY_S
         count = retention.retire(self._blobs, self._ledger, before)
         self._jobs.forget_before(before)
         if count:
             log().info("series aged out", count=count)
+        if given_back := retention.give_back(self._store, self._ledger):
+            log().info("segments given back", count=given_back)
 
 
 def patient(job: Callable[..., None]) -> Callable[..., None]:

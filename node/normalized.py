@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
@@ -22,6 +22,7 @@ from node.commitment_reports import CommitmentReports
 from node.config import Config
 from node.mpps import PerformedSteps
 from node.status import SUCCESS, answer_response
+from node.upper_layer.accepted import AcceptedAssociation
 from storage import commitments
 from storage.blobs import is_uid
 from storage.errors import Unavailable
@@ -107,7 +108,9 @@ class NormalizedScp:
             "commitment asked", transaction=transaction_uid, calling_ae=calling_ae, count=len(instances)
         )
         if self._reports.address(calling_ae) is None:
-            checkpoint = here(event.assoc, self._reports, timeout_s=REPORT_TIMEOUT_S)
+            checkpoint = here(
+                cast(AcceptedAssociation, event.assoc), self._reports, timeout_s=REPORT_TIMEOUT_S
+            )
             checkpoint.watch(transaction_uid, event.context)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Final, Self
 
@@ -38,6 +41,36 @@ def is_dicom_file(path: Path) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """An encoded data set, to be read in pieces: as much memory as one of them."""
+
+    source: Path | bytes = field(repr=False)  # the file that holds it, or the data set itself
+    size_bytes: int
+    offset: int = 0  # where it begins in the file
+
+    @classmethod
+    def of_bytes(cls, data_set: bytes) -> Self:
+        """A data set in memory."""
+        return cls(source=data_set, size_bytes=len(data_set))
+
+    @contextmanager
+    def pieces(self, into: memoryview) -> Iterator[Iterator[memoryview]]:
+        """The data set, each piece as long as `into` but the last; valid until the next one is asked for.
+
+        A file is read, not mapped: one that is cut meanwhile would kill the process.
+
+        Raises:
+            Unreadable: the file is gone, or ends too early.
+        """
+        if isinstance(self.source, bytes):
+            whole = memoryview(self.source)
+            yield (whole[at : at + len(into)] for at in range(0, len(whole), len(into)))
+            return
+        with _opened(self.source) as file:
+            yield _read(file, self.source, into, offset=self.offset, size_bytes=self.size_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """A SOP instance to be sent."""
 
@@ -46,6 +79,7 @@ class Outgoing:
     transfer_syntax_uid: UID  # in which the data set is encoded
     source: Path | bytes = field(repr=False)  # the file, or the encoded data set itself
     offset: int = 0  # where the data set begins in the file
+    size_bytes: int | None = None  # of the data set in the file, which may hold more; None: to its end
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
@@ -94,27 +128,57 @@ class Outgoing:
         own = self.transfer_syntax_uid
         return (own, *(uid for uid in CONVERTIBLE if uid != own)) if own in CONVERTIBLE else (own,)
 
-    def data_set(self, syntax: UID) -> bytes:
+    def data_set(self, syntax: UID) -> Encoded:
         """The encoded data set: the very bytes it is stored in, when the syntax is its own.
 
         Raises:
-            Unreadable: the file is gone or cannot be re-encoded.
+            Unreadable: the file is gone, holds no data set, or it cannot be re-encoded.
         """
         stored = self._stored()
+        if not stored.size_bytes:
+            raise Unreadable(f"instance {self.sop_instance_uid} has no data set")
         if syntax == self.transfer_syntax_uid:
             return stored
+        with stored.pieces(memoryview(bytearray(stored.size_bytes))) as pieces:
+            whole = b"".join(pieces)
         implicit = self.transfer_syntax_uid == ImplicitVRLittleEndian
-        return _encoded(decode(BytesIO(stored), implicit, True), syntax)
+        return Encoded.of_bytes(_encoded(decode(BytesIO(whole), implicit, True), syntax))
 
-    def _stored(self) -> bytes:
+    def _stored(self) -> Encoded:
         if isinstance(self.source, bytes):
-            return self.source
-        try:
-            with self.source.open("rb") as file:
-                file.seek(self.offset)
-                return file.read()
-        except OSError as error:
-            raise Unreadable(f"{self.source}: {error.strerror}") from error
+            return Encoded.of_bytes(self.source)
+        size_bytes = self.size_bytes
+        if size_bytes is None:
+            try:
+                size_bytes = max(0, self.source.stat().st_size - self.offset)
+            except OSError as error:
+                raise Unreadable(f"{self.source}: {error.strerror}") from error
+        return Encoded(source=self.source, offset=self.offset, size_bytes=size_bytes)
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+
+
+def _read(
+    file: FileIO, path: Path, into: memoryview, *, offset: int, size_bytes: int
+) -> Iterator[memoryview]:
+    while size_bytes:
+        piece = into[: min(size_bytes, len(into))]
+        count = 0
+        while count < len(piece):
+            try:
+                read = os.preadv(file.fileno(), [piece[count:]], offset + count)
+            except OSError as error:
+                raise Unreadable(f"{path}: {error.strerror}") from error
+            if not read:
+                raise Unreadable(f"{path}: {size_bytes - count} bytes are missing at its end")
+            count += read
+        offset, size_bytes = offset + count, size_bytes - count
+        yield piece
 
 
 def _encoded(dataset: Dataset, syntax: UID) -> bytes:

@@ -5,12 +5,13 @@ Pure: the DNS names among the hosts are resolved by the caller (`node.names`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from node.addresses import IPAddress, ip_address, network
+from node.certificates import is_named
 from node.config import Config, Peer
 
 NameTable = Mapping[str, Collection[str]]
@@ -40,7 +41,14 @@ class Admitted:
 
 
 def admit(
-    *, calling_ae: str, called_ae: str, address: str, config: Config, names: NameTable = NO_NAMES
+    *,
+    calling_ae: str,
+    called_ae: str,
+    address: str,
+    config: Config,
+    names: NameTable = NO_NAMES,
+    secured: bool = False,
+    certificate_names: Sequence[str] = (),
 ) -> Admitted:
     """Decide on a request for an association (PS3.8 9.3.2, PS3.4 B.4.2.1).
 
@@ -53,6 +61,9 @@ def admit(
         address: the IPv4 or IPv6 address that the connection comes from; IPv4-mapped ones are IPv4.
         config: the peers, and our own AE title.
         names: what the DNS names among the peers' hosts stand for; a name that is missing matches nothing.
+        secured: whether the connection is TLS.
+        certificate_names: the names of the certificate that the caller showed
+            (`node.certificates.certificate_names`); none without a certificate.
     """
     caller, called = calling_ae.strip(" "), called_ae.strip(" ")
     if called != config.node.ae_title:
@@ -60,10 +71,13 @@ def admit(
         return Admitted(admission=Admission.CALLED_AE_UNKNOWN, reason=reason)
     namesakes = [peer for peer in config.peers if peer.ae_title == caller]
     from_there = [peer for peer in namesakes if matches(peer, address, names)]
-    for peer in from_there:
-        if peer.may_send:
+    senders = [peer for peer in from_there if peer.may_send]
+    faults = [_transport_fault(peer, secured, certificate_names) for peer in senders]
+    for peer, fault in zip(senders, faults, strict=True):
+        if not fault:
             return Admitted(admission=Admission.ADMITTED, reason="", peer=peer)
-    reason = f"caller AE {caller!r} from {address}: {_why(caller, namesakes, from_there, config)}"
+    why = "; ".join(faults) or _why(caller, namesakes, from_there, config)
+    reason = f"caller AE {caller!r} from {address}: {why}"
     return Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason=reason)
 
 
@@ -71,6 +85,17 @@ def matches(peer: Peer, address: str, names: NameTable = NO_NAMES) -> bool:
     """Whether an address is among a peer's hosts."""
     ip = ip_address(address)
     return ip is not None and any(_is_in(ip, host, names) for host in peer.hosts)
+
+
+def _transport_fault(peer: Peer, secured: bool, names: Sequence[str]) -> str:
+    """What is wrong with the connection that a peer comes by; '' when nothing is."""
+    if peer.tls and not secured:
+        return f"peer {peer.name!r} must call by TLS (tls is true), and called without"
+    wanted = peer.certificate_name
+    if wanted is None or is_named(names, wanted):
+        return ""
+    shown = f"showed the certificate of {', '.join(map(repr, names))}" if names else "showed no certificate"
+    return f"peer {peer.name!r} must have the certificate of {wanted!r}, and {shown}"
 
 
 def _is_in(ip: IPAddress, host: str, names: NameTable) -> bool:

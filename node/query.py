@@ -16,10 +16,10 @@ from pynetdicom.dsutils import encode
 from node.addresses import PeerAddress
 from node.answers import NotDone, decoded
 from node.association_failure import explain
-from node.no_association import Syntax
 from node.requestor import NotAssociated, Requested, requested
 from node.status import SUCCESS
 from node.transport import Timeouts
+from node.upper_layer.negotiation import Syntax
 from storage.errors import PeerUnavailable
 from storage.geometry.frames import PARSE_ERRORS
 from storage.logs import log

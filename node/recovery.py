@@ -1,37 +1,39 @@
 """What a receiver does before it listens: the second promise after an unclean stop.
 
-Bytes without a row (the stop came between them) are indexed; files that were being written go;
-associations that were open are lost.
+Bytes without a row (the stop came between them) are indexed; what was being written goes; associations that
+this receiver had open are lost, and end behind their instances. Several receivers may do so at once, and
+while others run: each takes the segments that nobody has, and what two find is written once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from itertools import islice
 from typing import Final
 
-from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
 
-from node.identity import check_identity, ineligible, parse
-from node.intake import conflict
-from node.part10 import HEAD_BYTES, data_set_offset
+from node.found_again import read_again
 from node.retry import DAY_S
-from storage import arrivals, events, schema
-from storage.blobs import BlobName, Blobs, Shelf
-from storage.errors import Refused, Unreadable
+from node.settling import conflict, keep_aside, known_associations, settle
+from storage import arrivals, events, instance_rows, marks
+from storage.blobs import Blobs, Shelf
+from storage.errors import CtnodeError, LedgerDown, Misfiled, Unavailable
 from storage.installation import patient_key
 from storage.ledger import Ledger
+from storage.logs import log
 from storage.records import Event, Instance
+from storage.store import Store, Torn, Unindexed
 
 DAMAGED: Final = "damaged file"
-_META_ERRORS: Final = (AttributeError, EOFError, LookupError, TypeError, ValueError, struct.error)
-"""What pydicom raises on bytes that are no file meta information."""
+BATCH: Final = 200
+"""How many are read before their rows are written."""
+REFUSED_BEFORE: Final = "refused before a stop; what it contradicted is not stored any more"
+_NOT_TAKEN: Final = (StatementError, ValueError, TypeError, ArithmeticError)
+"""What a database or its driver raises on values that it does not take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,119 +42,159 @@ class Recovered:
 
     unfinished: int  # files that were being written: removed, never acknowledged
     indexed: int  # instances whose row was written again from their bytes
-    damaged: int  # files that are no readable instance, or contradict the ledger: left, and told in an event
+    aside: int = 0  # instances of which it was written again that they are kept aside
+    damaged: int  # what is no readable instance any more: left, and told in an event
     associations: int  # that were open when the receiver stopped
 
 
-def recover(blobs: Blobs, ledger: Ledger, now: float) -> Recovered:
-    """Make rows and bytes agree. Scans the files of the last day that has rows, of its eve, and later.
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What was read of a batch."""
 
-    No file stops the start. Raises LedgerDown, for without the ledger nothing can be acknowledged.
+    instances: tuple[Instance, ...]  # that may have no row
+    aside: tuple[Instance, ...]  # the same, of those that were refused
+    rows: tuple[str, ...]  # locators of what has its row
+    damaged: tuple[Torn, ...]
+
+
+def recover(
+    store: Store, blobs: Blobs, ledger: Ledger, now: float, *, receiver: int = 0, receivers: int | None = None
+) -> Recovered:
+    """Make rows and bytes agree. Raises LedgerDown: without the ledger nothing can be acknowledged.
+
+    Segments are looked at behind their marks, plain files of the last day that has rows, of its eve, and
+    later. No file stops the start.
+
+    Args:
+        receiver: the number of this receiver.
+        receivers: how many there are: the first one ends what others had open that are no more.
     """
-    unfinished, key = blobs.clear_incoming(), patient_key(blobs.root)
+    unfinished = blobs.clear_incoming()
+    recovery = _Recovery(store, ledger, now)
+    recovery.run()
     with ledger.writing() as connection:
-        lost = arrivals.close_lost_associations(connection, now)
-        from_day = _last_day(connection, now)
-        known = _known(connection, from_day)
-    indexed = damaged = 0
-    for path in blobs.paths(Shelf.INSTANCES, from_day=from_day):
-        if path in known:
-            continue
+        lost = arrivals.close_lost_associations(
+            connection, now, receiver=receiver, receivers=receivers if receiver == 0 else None
+        )
+    return Recovered(
+        unfinished=unfinished,
+        indexed=recovery.indexed,
+        aside=recovery.aside,
+        damaged=recovery.damaged,
+        associations=lost,
+    )
+
+
+class _Recovery:
+    """Writes again what is missing, and counts it."""
+
+    def __init__(self, store: Store, ledger: Ledger, now: float) -> None:
+        self._store, self._ledger, self._now = store, ledger, now
+        self._patient_key = patient_key(store.root)
+        self.indexed = self.aside = self.damaged = 0
+
+    def run(self) -> None:
+        for batch in _batches(self._unindexed()):
+            found = self._read(batch)
+            self._write(found)
+            for each in found.damaged:
+                self._tell(each)
+        with self._ledger.writing() as connection:  # of segments in which nothing was missing
+            marks.note(connection, self._store.marks(()), self._now)
+        self._store.indexed(())
+
+    def _unindexed(self) -> Iterator[Unindexed | Torn]:
+        with self._ledger.reading() as connection:
+            noted = marks.noted(connection)
+            day = _first_day(arrivals.last_received_at(connection), self._now)
+            known = instance_rows.plain_files(connection, day)
         try:
-            indexed += _index(blobs, ledger, path, now, key)
-        except Refused as error:
-            damaged += 1
-            _tell(ledger, path, error, now)
-    return Recovered(unfinished=unfinished, indexed=indexed, damaged=damaged, associations=lost)
+            yield from self._store.unindexed(noted, from_day=day, known=known)
+        except LedgerDown:
+            raise
+        except Unavailable as error:  # what is behind it waits for a start at which the disk answers
+            yield Torn(where=str(self._store.root), reason=str(error))
+
+    def _read(self, batch: Sequence[Unindexed | Torn]) -> _Found:
+        found = [each for each in batch if isinstance(each, Unindexed)]
+        damaged = [each for each in batch if isinstance(each, Torn)]
+        instances: dict[Shelf, list[Instance]] = {Shelf.INSTANCES: [], Shelf.ASIDE: []}
+        with self._ledger.reading() as connection:
+            known = instance_rows.paths(connection, [each.locator for each in found])
+        for each in found:
+            if each.locator in known:
+                continue
+            try:
+                instance = read_again(self._store, each, self._patient_key)
+                instances[each.label.shelf].append(instance)
+            except CtnodeError as error:
+                damaged.append(Torn(where=each.locator, reason=str(error)))
+        return _Found(
+            instances=tuple(instances[Shelf.INSTANCES]),
+            aside=tuple(instances[Shelf.ASIDE]),
+            rows=tuple(known),
+            damaged=tuple(damaged),
+        )
+
+    def _write(self, found: _Found) -> None:
+        """In one transaction; if the database does not take it, one by one."""
+        try:
+            self._index(found.instances, found.aside, found.rows)
+        except _NOT_TAKEN:
+            self._index((), (), found.rows)
+            for instance in found.instances:
+                self._index_alone((instance,), ())
+            for instance in found.aside:
+                self._index_alone((), (instance,))
+
+    def _index_alone(self, instances: Sequence[Instance], aside: Sequence[Instance]) -> None:
+        try:
+            self._index(instances, aside, ())
+        except _NOT_TAKEN as error:
+            (instance,) = (*instances, *aside)
+            reason = f"the database does not take its row: {type(error).__name__}"
+            self._tell(Torn(where=instance.path, reason=reason))
+
+    def _index(self, instances: Sequence[Instance], aside: Sequence[Instance], rows: Sequence[str]) -> None:
+        locators = [*rows, *(instance.path for instance in (*instances, *aside))]
+        with self._ledger.writing() as connection:
+            settled = settle(connection, known_associations(connection, instances))
+            told = sum(_keep_aside(connection, instance) for instance in aside)
+            marks.note(connection, self._store.marks(locators), self._now)
+        self._store.indexed(locators)
+        self.indexed += settled.added
+        self.aside += len(settled.aside) + told
+
+    def _tell(self, torn: Torn) -> None:
+        """Once for each place: it stays as it is, and every start finds it again."""
+        self.damaged += 1
+        log().error(DAMAGED, path=torn.where, reason=torn.reason)
+        about = Event(at=self._now, kind=DAMAGED, subject=torn.where[-128:], detail=torn.reason)
+        with self._ledger.writing() as connection:
+            told = events.recent(connection, 1, subject=about.subject)
+            if not told or told[0].detail != about.detail:
+                events.tell(connection, about)
 
 
-def _last_day(connection: Connection, now: float) -> str:
-    last = connection.execute(select(func.max(schema.instance.c.received_at))).scalar()
-    if last is None:
-        return ""
-    return datetime.fromtimestamp(min(last, now) - DAY_S, UTC).strftime("%Y-%m-%d")
-
-
-def _known(connection: Connection, from_day: str) -> set[str]:
-    path = schema.instance.c.path
-    return set(connection.execute(select(path).where(path >= f"{Shelf.INSTANCES}/{from_day}")).scalars())
-
-
-def _tell(ledger: Ledger, path: str, error: Refused, now: float) -> None:
-    """Once for each file: it stays where it is, and every start finds it again."""
-    about = Event(at=now, kind=DAMAGED, subject=path[-128:], detail=str(error))
-    with ledger.writing() as connection:
-        told = events.recent(connection, 1, subject=about.subject)
-        if not told or told[0].detail != about.detail:
-            events.tell(connection, about)
-
-
-def _index(blobs: Blobs, ledger: Ledger, path: str, now: float, key: bytes) -> bool:
-    instance = _read(blobs, path, now, key)
+def _keep_aside(connection: Connection, instance: Instance) -> bool:
+    """Again, under the reason that holds now; the other instance may be gone, and this one stays aside."""
     header = instance.header
-    with ledger.writing() as connection:
-        stored = arrivals.find_instance(connection, header.sop_instance_uid)
-        study = arrivals.study_of(connection, header.series_instance_uid)
-        contradiction = conflict(header, instance.digest, stored, study)
-        if contradiction is not None:
-            raise contradiction
-        return arrivals.add_instance(connection, instance)
+    uid, series = header.sop_instance_uid, header.series_instance_uid
+    stored = instance_rows.known(connection, [uid]).get(uid)
+    study = instance_rows.studies(connection, [series]).get(series)
+    error = conflict(header, instance.digest, stored, study)
+    reason = REFUSED_BEFORE if error is None else str(error)
+    return keep_aside(connection, instance, reason, misfiled=isinstance(error, Misfiled))
 
 
-def _read(blobs: Blobs, path: str, now: float, key: bytes) -> Instance:
-    file = blobs.absolute(path)
-    try:
-        meta, (offset, data_set) = _meta(file), _data_set(file)
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
-    contents = parse(data_set, str(meta.TransferSyntaxUID), key)
-    check_identity(
-        contents.header,
-        sop_class_uid=str(meta.MediaStorageSOPClassUID),
-        sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
-    )
-    instance = Instance(
-        header=contents.header,
-        transfer_syntax_uid=str(meta.TransferSyntaxUID),
-        digest=hashlib.sha256(data_set).hexdigest(),
-        size_bytes=offset + len(data_set),
-        path=path,
-        received_at=now,
-        association_id=None,
-        ineligible=ineligible(contents.header, contents.has_pixels),
-        slices=contents.slices,
-        patient=contents.patient,
-    )
-    _check_name(instance)
-    return instance
+def _first_day(last_received_at: float | None, now: float) -> str:
+    """The eve of the last day that has rows; a clock that was wrong must not hide the present."""
+    if last_received_at is None:
+        return ""
+    return datetime.fromtimestamp(min(last_received_at, now) - DAY_S, UTC).strftime("%Y-%m-%d")
 
 
-def _data_set(file: Path) -> tuple[int, bytes]:
-    """Where the data set begins, and its bytes: once in memory, for an image may be of gigabytes."""
-    with file.open("rb", buffering=0) as content:  # a buffer would be joined with the rest: twice the memory
-        offset = data_set_offset(content.read(HEAD_BYTES))
-        content.seek(offset)
-        return offset, content.read()
-
-
-def _meta(file: Path) -> FileMetaDataset:
-    try:
-        meta = read_file_meta_info(file)
-        _ = meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    except (*_META_ERRORS, InvalidDicomError) as error:
-        raise Unreadable(f"no file meta information: {type(error).__name__}") from error
-    return meta
-
-
-def _check_name(instance: Instance) -> None:
-    """The name holds series, instance and digest as they were acknowledged: bytes that changed are found."""
-    name = BlobName(
-        shelf=Shelf.INSTANCES,
-        arrived_at=instance.received_at,
-        series_instance_uid=instance.header.series_instance_uid,
-        sop_instance_uid=instance.header.sop_instance_uid,
-        digest=instance.digest,
-    )
-    expected, found = (PurePosixPath(path).parts[-2:] for path in (name.path, instance.path))
-    if expected != found:
-        raise Unreadable(f"the bytes are not those of the name: they are of {'/'.join(expected)}")
+def _batches(found: Iterable[Unindexed | Torn]) -> Iterator[list[Unindexed | Torn]]:
+    rest = iter(found)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

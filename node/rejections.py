@@ -1,9 +1,15 @@
-"""Rejected callers, told once a minute each: a modality that retries every second floods nothing."""
+"""Rejected callers, told once a minute each: a modality that retries every second floods nothing.
+
+The log is told at once, the ledger by a thread of its own: no caller waits for a database to be rejected.
+"""
 
 from __future__ import annotations
 
+import queue
+import threading
 from typing import Final
 
+from node.damping import Damper
 from node.peers import Admitted
 from storage import events
 from storage.errors import Unavailable
@@ -11,9 +17,8 @@ from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Association, Event
 
-SILENCE_S: Final = 60.0
-REMEMBERED: Final = 1000
-"""How many callers are remembered; a port scanner cannot fill the memory."""
+WAITING_MAX: Final = 100
+"""How many wait for the ledger; more stand in the log alone."""
 
 
 class Rejections:
@@ -21,16 +26,27 @@ class Rejections:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._told: dict[tuple[str, str, str], float] = {}
+        self._damper = Damper()
+        self._lock = threading.Lock()
+        self._waiting: queue.Queue[Event | None] = queue.Queue(WAITING_MAX)
+        self._thread = threading.Thread(target=self._run, name="rejections", daemon=True)
+
+    def start(self) -> None:
+        """Write to the ledger from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, and return when that is done."""
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join()
 
     def tell(self, association: Association, admitted: Admitted, *, now: float) -> None:
-        """A caller was rejected."""
+        """A caller was rejected. Never blocks."""
         key = (association.calling_ae, association.address, admitted.admission)
-        if now - self._told.get(key, -SILENCE_S) < SILENCE_S:
-            return
-        if len(self._told) >= REMEMBERED:
-            self._told.clear()
-        self._told[key] = now
+        with self._lock:
+            if not self._damper.is_news(key, now):
+                return
         log().warning(
             "association rejected",
             calling_ae=association.calling_ae,
@@ -39,6 +55,16 @@ class Rejections:
             reason=admitted.reason,
         )
         about = Event(at=now, kind="rejected", subject=association.calling_ae, detail=admitted.reason)
+        try:
+            self._waiting.put_nowait(about)
+        except queue.Full:
+            log().error("rejection not recorded", reason=f"{WAITING_MAX} wait for the database already")
+
+    def _run(self) -> None:
+        while (about := self._waiting.get()) is not None:
+            self._write(about)
+
+    def _write(self, about: Event) -> None:
         try:
             with self._ledger.writing() as connection:
                 events.tell(connection, about)

@@ -1,246 +1,259 @@
-"""The SCP: negotiation, C-ECHO, C-STORE (PS3.4 A and B); `node.normalized` has the DIMSE-N services."""
+"""The SCP: who is let in, and what is served (PS3.4 A and B); `node.normalized` has the DIMSE-N services.
+
+An association costs no database access: its beginning and its end go through the intake's queue, in the
+order in which its instances do.
+"""
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.pdu_primitives import A_RELEASE
-from pynetdicom.transport import ThreadedAssociationServer
 
+from node.certificates import certificate_names
 from node.config import Config
 from node.contexts import APPLICATION_CONTEXT, accepted_contexts
-from node.intake import Intake, Received
+from node.intake import MEGABYTE, Intake
 from node.names import Names
 from node.normalized import NormalizedScp
-from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.peers import Admission, Admitted, admit
+from node.places import EVERYBODY, Places
 from node.rejections import Rejections
-from node.status import PROCESSING_FAILURE, REJECTIONS, SUCCESS, store_response
-from storage import arrivals
-from storage.errors import CtnodeError, Unavailable
+from node.status import REJECTIONS, SUCCESS, Rejection
+from node.upper_layer.acceptance import Request, supported
+from node.upper_layer.accepted import AcceptedAssociation
+from node.upper_layer.half_open import Caller
+from node.upper_layer.lobby import Listener, Lobby
+from node.upper_layer.messages import Limits
+from node.upper_layer.office import Terms
+from node.upper_layer.storing import Partners, StoreScp
+from node.upper_layer.strangers import Strangers
+from node.upper_layer.tls_wire import TlsWire
+from node.upper_layer.wire import PlainWire, Wire
+from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Association
 from storage.states import Ending
 
-MAXIMUM_PDU_BYTES: Final = 131_072  # 128 KiB: a third faster than pynetdicom's 16 KiB
-DRAIN_POLL_S: Final = 0.05
-UNLIMITED: Final = 1_000_000  # pynetdicom's own limit is not used: `_admission` counts
+CUT_S: Final = 5.0
+"""How long associations may take to end that were cut off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What an admitted association has."""
+
+    association: Association
+    places: tuple[int, ...]  # that it holds
 
 
 class StorageScp:
-    """Listens on one port and hands what comes to the intake."""
+    """Receives on sockets that listen, and hands what comes to the intake."""
 
     def __init__(
-        self, config: Config, intake: Intake, ledger: Ledger, *, clock: Callable[[], float] = time.time
+        self,
+        config: Config,
+        intake: Intake,
+        ledger: Ledger,
+        *,
+        listeners: Sequence[Listener],
+        receiver: int = 0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`receiver`: the number of this process. Raises OSError when places cannot be counted."""
         self._config = config
         self._intake = intake
-        self._ledger = ledger
+        self._receiver = receiver
         self._clock = clock
         self._names = Names(config)
+        self._places = Places(config.storage.root)
         self._rejections = Rejections(ledger)
-        self._normalized = NormalizedScp(config, ledger, clock=clock)
+        self._strangers = Strangers()
+        normalized = NormalizedScp(config, ledger, clock=clock)
+        self._terms = Terms(
+            entity=AE(ae_title=config.node.ae_title),
+            supported=supported(accepted_contexts()),
+            handlers=[(evt.EVT_C_ECHO, _on_echo), *normalized.handlers()],
+            limits=Limits(
+                data_set_bytes=config.node.max_instance_mb * MEGABYTE,
+                network_timeout_s=config.node.network_timeout_s,
+            ),
+        )
         self._draining = False
-        self._lock = threading.Lock()
-        self._open: dict[Any, str] = {}  # pynetdicom association -> our identifier; counted from admission on
-        self._ended: list[tuple[str, Ending, float]] = []  # what is not written yet of those that ended
-        self._ae = self._application_entity()
-        self._server: ThreadedAssociationServer | None = None
-
-    def _application_entity(self) -> AE:
-        ae = AE(ae_title=self._config.node.ae_title)
-        ae.supported_contexts = accepted_contexts()
-        ae.maximum_associations = UNLIMITED
-        ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
-        ae.network_timeout = self._config.node.network_timeout_s
-        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        return ae
+        self._changed = threading.Condition()
+        self._here: set[AcceptedAssociation] = set()  # those that have a thread
+        self._open: dict[AcceptedAssociation, Entry] = {}  # those that are admitted and have not ended
+        self._lobby = Lobby(
+            listeners,
+            artim_s=config.node.artim_s,
+            max_half_open=config.node.max_half_open,
+            called=self._on_called,
+        )
 
     def start(self) -> None:
-        """Listen. Raises OSError when the port cannot be bound."""
-        node = self._config.node
-        handlers: list[Any] = [
-            (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_ACSE_RECV, self._on_primitive),
-            (evt.EVT_ABORTED, self._on_lost),
-            (evt.EVT_CONN_CLOSE, self._on_lost),
-            (evt.EVT_C_ECHO, self._on_echo),
-            (evt.EVT_C_STORE, self._on_store),
-            *self._normalized.handlers(),
-        ]
-        self._server = self._ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
+        """Receive from now on."""
+        self._rejections.start()
+        self._lobby.start()
 
     def drain(self, wait_s: float) -> None:
-        """Take no new association, let those that are open end, abort what is left, stop listening."""
-        self._draining = True
-        deadline = time.monotonic() + wait_s
-        while self._open and time.monotonic() < deadline:
-            time.sleep(DRAIN_POLL_S)
-        self._ae.shutdown()
+        """Take no new association, let those end that are busy, abort those that are not, stop listening.
 
-    def _on_requested(self, event: evt.Event) -> None:
-        """Admit or reject, before anything else is negotiated (PS3.8 9.3.4)."""
-        request: Any = event.assoc.requestor.primitive
-        association = Association(
+        Args:
+            wait_s: how long a busy association may go on; then it is aborted after its current message.
+        """
+        self._draining = True
+        self._lobby.stop_listening()
+        until = time.monotonic() + wait_s
+        for association in self._present():
+            association.drain(until)
+        if not self._empty(wait_s + CUT_S):
+            for association in self._present():
+                association.cut()
+            self._empty(CUT_S)
+        self._lobby.stop()
+        self._rejections.stop()
+        self._places.close()
+
+    def _present(self) -> list[AcceptedAssociation]:
+        with self._changed:
+            return list(self._here)
+
+    def _empty(self, wait_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._here, wait_s)
+
+    def _on_called(self, caller: Caller) -> None:
+        """An A-ASSOCIATE-RQ has come; the lobby's thread must not wait for what becomes of it."""
+        threading.Thread(target=self._receive, args=(caller,), name="association", daemon=True).start()
+
+    def _receive(self, caller: Caller) -> None:
+        """The whole life of an association, in a thread of its own."""
+        try:
+            wire = self._wire(caller)
+        except OSError:  # it has hung up already
+            caller.connection.close()
+            return
+        association = AcceptedAssociation(wire, self, self._terms)
+        with self._changed:
+            self._here.add(association)
+        remains = False
+        try:
+            remains = association.serve(caller.request)
+        except Exception:  # noqa: BLE001 - the edge of a thread: the peer sees the connection end
+            log().exception("association failed")
+            association.end(Ending.ABORTED, "an error of ours: see the log")
+        finally:
+            if remains:
+                self._lobby.see_off(wire.detach(), wire.address)
+            else:
+                wire.close()
+            with self._changed:
+                self._here.discard(association)
+                self._changed.notify_all()
+
+    def _wire(self, caller: Caller) -> Wire:
+        timeout_s = self._config.node.network_timeout_s
+        if isinstance(caller.connection, ssl.SSLSocket):
+            return TlsWire(caller.connection, caller.address, timeout_s)
+        return PlainWire(caller.connection, caller.address, timeout_s)
+
+    def admit(self, association: AcceptedAssociation) -> StoreScp | Rejection:
+        """Admit or reject, before anything else is negotiated (PS3.8 9.3.4); see `office.Office`."""
+        request = association.asked
+        about = Association(
             id=str(uuid.uuid4()),
-            calling_ae=request.calling_ae_title.strip(),
-            called_ae=request.called_ae_title.strip(),
-            address=event.assoc.requestor.address or "",
+            calling_ae=request.calling_ae,
+            called_ae=request.called_ae,
+            address=association.wire.address,
             opened_at=self._clock(),
+            receiver=self._receiver,
         )
         try:
-            admitted = _context_admission(request) or self._admission(event.assoc, association)
-        except Exception:  # noqa: BLE001 - the edge of a process: pynetdicom would let the caller in
-            log().exception("association failed", association=association.id)
+            admitted = _context_admission(request) or self._admission(association, about)
+        except Exception:  # noqa: BLE001 - the edge of a thread: whoever cannot be judged is not let in
+            log().exception("association failed", association=about.id)
             admitted = Admitted(admission=Admission.CONGESTED, reason="an error of ours: see the log")
         if admitted.admission is not Admission.ADMITTED:
-            with self._lock:
-                self._open.pop(event.assoc, None)
-            self._reject(event, association, admitted)
+            self._rejections.tell(about, admitted, now=self._clock())
+            return REJECTIONS[admitted.admission]
+        partners = Partners(
+            calling_ae=about.calling_ae, called_ae=self._config.node.ae_title, association_id=about.id
+        )
+        return StoreScp(self._intake, partners, self._terms.limits)
 
-    def _admission(self, key: Any, association: Association) -> Admitted:
+    def _admission(self, association: AcceptedAssociation, about: Association) -> Admitted:
         admitted = admit(
-            calling_ae=association.calling_ae,
-            called_ae=association.called_ae,
-            address=association.address,
+            calling_ae=about.calling_ae,
+            called_ae=about.called_ae,
+            address=about.address,
             config=self._config,
             names=self._names.table(),
+            secured=isinstance(association.wire, TlsWire),
+            certificate_names=certificate_names(association.wire.certificate),
         )
         if admitted.admission is not Admission.ADMITTED:
             return admitted
         if self._draining:
             return Admitted(admission=Admission.CONGESTED, reason="the node is stopping")
-        self._bury_the_dead()
-        limit = self._config.node.max_associations
-        if not self._take_place(key, association.id, limit):
-            reason = f"{limit} associations are open"
-            return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=reason)
-        return self._record(key, association)
-
-    def _take_place(self, key: Any, id: str, limit: int) -> bool:
-        with self._lock:
-            if len(self._open) >= limit:
-                return False
-            self._open[key] = id
-            return True
-
-    def _record(self, key: Any, association: Association) -> Admitted:
-        """The association's row must stand before an instance can refer to it."""
         try:
-            self._intake.check_space()
-            with self._ledger.writing() as connection:
-                arrivals.open_association(connection, association)
+            self._intake.check_ready()
         except Unavailable as error:
             return Admitted(admission=Admission.CONGESTED, reason=str(error))
-        with self._lock:
-            gone = key not in self._open
-        self._write_ends()
-        if gone:  # the peer hung up before the row stood: its end was told to nobody
-            self._close(association.id, Ending.ABORTED)
-        return Admitted(admission=Admission.ADMITTED, reason="")
+        return self._seat(association, about, admitted)
 
-    def _reject(self, event: evt.Event, association: Association, admitted: Admitted) -> None:
-        rejection = REJECTIONS[admitted.admission]
-        event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
-        self._rejections.tell(association, admitted, now=self._clock())
-        event.assoc.kill()  # returns when the peer has hung up
+    def _seat(self, association: AcceptedAssociation, about: Association, admitted: Admitted) -> Admitted:
+        """Take a place among all, and one among those of the AE title where it has a limit."""
+        limits = {EVERYBODY: self._config.node.max_associations}
+        if admitted.peer is not None and admitted.peer.max_associations is not None:
+            limits[about.calling_ae] = admitted.peer.max_associations
+        places: list[int] = []
+        for whose, limit in limits.items():
+            place = self._places.take(limit, whose)
+            if place is None:
+                for taken in places:
+                    self._places.give_back(taken)
+                of_whom = f" of {whose!r}" if whose else ""
+                reason = f"{limit} associations{of_whom} are open"
+                return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=reason)
+            places.append(place)
+        self._open[association] = Entry(association=about, places=tuple(places))
+        self._intake.association_opened(about)
+        return admitted
 
-    def _on_primitive(self, event: evt.Event) -> None:
-        """A request for release, before it is confirmed: the peer may then hang up at once."""
-        if isinstance(getattr(event, "primitive", None), A_RELEASE):
-            self._end(event.assoc, Ending.RELEASED)
-
-    def _on_lost(self, event: evt.Event) -> None:
-        self._end(event.assoc, Ending.ABORTED)
-
-    def _bury_the_dead(self) -> None:
-        """An association whose thread died without an event must not keep its place for ever."""
-        for association in [a for a in list(self._open) if not a.is_alive()]:
-            self._end(association, Ending.ABORTED)
-
-    def _end(self, key: Any, ending: Ending) -> None:
-        """The first of release, abort and connection loss that is seen ends the association."""
-        with self._lock:
-            id = self._open.pop(key, None)
-        if id is not None:
-            self._close(id, ending)
-
-    def _close(self, id: str, ending: Ending) -> None:
-        with self._lock:
-            self._ended.append((id, ending, self._clock()))
-        self._write_ends()
-
-    def _write_ends(self) -> None:
-        """What the database did not take before is written with the next admission or end, under its time."""
-        with self._lock:
-            owed = list(self._ended)
-        if not owed:
+    def ended(self, association: AcceptedAssociation, ending: Ending, reason: str) -> None:
+        """An association is over, be it before it was admitted; see `office.Office`."""
+        entry = self._open.pop(association, None)
+        if entry is None:
+            self._strangers.tell(association.wire.address, reason)
             return
-        try:
-            with self._ledger.writing() as connection:
-                for id, ending, at in owed:
-                    arrivals.close_association(connection, id, ending, at)
-        except Unavailable as error:
-            newest = owed[-1][0]
-            log().error(
-                "association end not recorded", association=newest, count=len(owed), reason=str(error)
+        about = entry.association
+        if ending is not Ending.RELEASED:
+            log().warning(
+                "association aborted",
+                association=about.id,
+                calling_ae=about.calling_ae,
+                address=about.address,
+                reason=reason,
             )
-            return
-        with self._lock:
-            self._ended = [each for each in self._ended if each not in owed]
-
-    def _on_echo(self, _event: evt.Event) -> int:
-        return SUCCESS
-
-    def _on_store(self, event: evt.Event) -> int | Dataset:
-        """One instance: its status is Success only when `Intake.accept` has returned."""
-        request: Any = event.request
-        assoc = event.assoc
-        association_id = self._open.get(assoc)
-        if association_id is None:  # the connection went while the data set was handed over
-            return PROCESSING_FAILURE
-        received = Received(
-            data_set=request.DataSet.getvalue(),
-            transfer_syntax_uid=str(event.context.transfer_syntax),
-            sop_class_uid=str(request.AffectedSOPClassUID),
-            sop_instance_uid=str(request.AffectedSOPInstanceUID),
-            calling_ae=assoc.requestor.ae_title.strip(),
-            called_ae=self._config.node.ae_title,
-            association_id=association_id,
-        )
-        try:
-            self._intake.accept(received)
-        except CtnodeError as error:
-            return self._refuse(received, error)
-        except Exception:  # noqa: BLE001 - the edge of a process: pynetdicom would blame the data (C211)
-            log().exception("instance failed", instance=received.sop_instance_uid)
-            return PROCESSING_FAILURE
-        return SUCCESS
-
-    def _refuse(self, received: Received, error: CtnodeError) -> Dataset:
-        response = store_response(error)
-        log().warning(
-            "instance refused",
-            instance=received.sop_instance_uid,
-            association=received.association_id,
-            calling_ae=received.calling_ae,
-            status=f"{response.Status:04X}",
-            reason=type(error).__name__,
-        )
-        return response
+        for place in entry.places:
+            self._places.give_back(place)
+        self._intake.association_ended(about.id, ending, self._clock())
 
 
-def _context_admission(request: Any) -> Admitted | None:
+def _on_echo(_event: evt.Event) -> int:
+    return SUCCESS
+
+
+def _context_admission(request: Request) -> Admitted | None:
     """The rejection of an application context that is not DICOM's (PS3.8 9.3.4), or None."""
-    name = str(request.application_context_name)
+    name = request.application_context
     if name == APPLICATION_CONTEXT:
         return None
     return Admitted(

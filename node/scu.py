@@ -16,11 +16,11 @@ from pydicom.dataset import Dataset
 
 from node.addresses import PeerAddress
 from node.association_failure import Cause, explain
-from node.no_association import Syntax
 from node.outgoing import Outgoing
 from node.requestor import NotAssociated, Requested, requested
 from node.store_status import Disposition, interpret
 from node.transport import Timeouts
+from node.upper_layer.negotiation import Syntax
 from storage.errors import PeerRefused, PeerUnavailable, Unreadable
 
 CONTEXTS_MAX: Final = 128
@@ -138,10 +138,10 @@ def _store_one(peer: Requested, each: Outgoing) -> Sent:
     if syntax is None:
         return _not_accepted(each, peer.refused)
     try:
-        data_set = each.data_set(syntax)
+        encoded = each.data_set(syntax)
+        response = peer.store((each.sop_class_uid, syntax), each.sop_instance_uid, encoded)
     except Unreadable as error:
         return _sent(each, Disposition.REFUSED, reason=str(error))
-    response = peer.store((each.sop_class_uid, syntax), each.sop_instance_uid, data_set)
     if response is None:
         return _sent(each, Disposition.UNKNOWN, reason=NO_ANSWER)
     disposition, meaning = interpret(response.status)

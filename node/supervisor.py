@@ -7,8 +7,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 from storage.logs import log
@@ -16,8 +17,8 @@ from storage.process import SUPERVISED
 
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
-STEADY_S: Final = 60.0
-"""A process that ran this long waits for its restart no longer than one that never died."""
+STEADY_S: Final = 5.0
+"""A process that ran this long had begun to work: it waits no longer than one that never died."""
 STOP_S: Final = 30.0
 """How long a process may take to stop before it is killed."""
 POLL_S: Final = 0.1
@@ -29,6 +30,9 @@ class Child:
 
     role: str
     command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside the supervisor's own
+    descriptors: tuple[int, ...] = ()  # that it inherits
+    stage: int = 0  # those of one stage stop at the same time, the lowest stage first
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0  # monotonic
     restart_at: float = 0.0  # monotonic
@@ -43,7 +47,8 @@ class Supervisor:
     ends and the child stops (`storage.process`). They never outlive it and fight a new one for the port.
     """
 
-    children: tuple[Child, ...]  # in the order of their start; stopped in the same order
+    children: tuple[Child, ...]  # in the order of their start
+    before_stopping: Callable[[], None] = lambda: None  # what is let go of before they are told to stop
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
@@ -54,8 +59,9 @@ class Supervisor:
             for child in self.children:
                 self._tend(child, time.monotonic())
             self.stopping.wait(POLL_S)
-        for child in self.children:
-            self._stop(child)
+        self.before_stopping()
+        for _, together in groupby(sorted(self.children, key=_stage), key=_stage):
+            _stop(tuple(together))
         return 0
 
     def _tend(self, child: Child, now: float) -> None:
@@ -69,7 +75,10 @@ class Supervisor:
 
     def _start(self, child: Child, now: float) -> None:
         child.process = subprocess.Popen(
-            child.command, stdin=subprocess.PIPE, env={**os.environ, SUPERVISED: "1"}
+            child.command,
+            stdin=subprocess.PIPE,
+            env={**os.environ, **child.environment, SUPERVISED: "1"},
+            pass_fds=child.descriptors,
         )
         child.started_at = now
         log().info("process started", role=child.role, pid=child.process.pid)
@@ -84,19 +93,20 @@ class Supervisor:
         child.process = None
         log().error("process died", role=child.role, exit_code=code, seconds=wait_s)
 
-    def _stop(self, child: Child) -> None:
-        process = child.process
-        if process is None:
-            return
+
+def _stage(child: Child) -> int:
+    return child.stage
+
+
+def _stop(children: tuple[Child, ...]) -> None:
+    running = [(child, child.process) for child in children if child.process is not None]
+    for _, process in running:
         process.terminate()
+    deadline = time.monotonic() + STOP_S
+    for child, process in running:
         try:
-            process.wait(STOP_S)
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             log().error("process killed", role=child.role, seconds=STOP_S)
             process.kill()
             process.wait()
-
-
-def children(commands: Mapping[str, tuple[str, ...]]) -> tuple[Child, ...]:
-    """One child per role."""
-    return tuple(Child(role=role, command=command) for role, command in commands.items())

@@ -1,78 +1,87 @@
-"""The transport connection of an association that we request: it remembers why it failed.
-
-Names that begin with '_' are pynetdicom's own (see `node.requestor`).
-"""
+"""The transport connection of an association that we request: TCP, and TLS on it where the peer has it."""
 
 from __future__ import annotations
 
 import socket
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from pynetdicom import AE
-from pynetdicom.association import Association
-from pynetdicom.transport import AddressInformation, AssociationSocket
+from node.addresses import PeerAddress
+from node.association_failure import Cause
+from node.certificates import certificate_names, is_named
+from node.secured import Secured
+from node.tls import client_context
+from node.tls_failure import cause_of, words_of
+from node.upper_layer.tls_wire import TlsWire
+from node.upper_layer.wire import PlainWire, Wire
+from storage.errors import ConfigError
 
-from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+_CAUSES: Final[Mapping[type[OSError], Cause]] = {
+    socket.gaierror: Cause.NAME_UNKNOWN,
+    ConnectionRefusedError: Cause.CONNECTION_REFUSED,
+    TimeoutError: Cause.NO_CONNECTION,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
     """How long each step may take, in seconds."""
 
-    connect_s: float = 10  # the TCP connection
+    connect_s: float = 10  # the TCP connection, and then the TLS handshake
     acse_s: float = 30  # an answer to A-ASSOCIATE-RQ and A-RELEASE-RQ
     dimse_s: float = 60  # a response to C-ECHO and C-STORE
     network_s: float = 60  # one write, or the rest of a PDU that has begun
 
 
-class RecordedSocket(socket.socket):
-    """A socket that remembers why it could not connect."""
+class NotConnected(Exception):
+    """There is no connection over which an association could be asked for."""
 
-    error: OSError | None = None
-
-    def connect(self, address: Any) -> None:
-        try:
-            super().connect(address)
-        except OSError as error:
-            self.error = error
-            raise
+    def __init__(self, cause: Cause, detail: str, own_address: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.detail = detail  # the operating system's words, or OpenSSL's
+        self.own_address = own_address  # that we called from; '' without a TCP connection
 
 
-class Connection(AssociationSocket):
-    """pynetdicom's connection over a `RecordedSocket` socket."""
+def connect(called: PeerAddress, timeouts: Timeouts) -> tuple[Wire, str]:
+    """A connection to a peer, and our own address on it. Raises NotConnected."""
+    connection = _connection(called, timeouts.connect_s)
+    own_address, address = str(connection.getsockname()[0]), str(connection.getpeername()[0])
+    if called.secured is None:
+        return PlainWire(connection, address, timeouts.network_s), own_address
+    try:
+        secured = _secured(connection, called.host, called.secured)
+    except ConfigError as error:
+        connection.close()
+        raise NotConnected(Cause.TLS_FILES, str(error), own_address) from error
+    except OSError as error:
+        raise NotConnected(cause_of(error), words_of(error), own_address) from error
+    _check_name(secured, called.secured, own_address)
+    return TlsWire(secured, address, timeouts.network_s), own_address
 
-    recorded: RecordedSocket
 
-    def _create_socket(self, address: AddressInformation) -> socket.socket:
-        plain = super()._create_socket(address)
-        self.recorded = RecordedSocket(fileno=plain.detach())
-        return self.recorded
+def _connection(called: PeerAddress, connect_s: float) -> socket.socket:
+    """TCP, to the first of the host's addresses that answers; it keeps `connect_s` as its time-out."""
+    try:
+        return socket.create_connection((called.host, called.port), timeout=connect_s)
+    except OSError as error:
+        cause = _CAUSES.get(type(error), Cause.UNREACHABLE)
+        raise NotConnected(cause, error.strerror or str(error)) from error
 
 
-class RequestingEntity(AE):
-    """pynetdicom's application entity over a `Connection`; for one association."""
+def _secured(connection: socket.socket, host: str, secured: Secured) -> ssl.SSLSocket:
+    """The handshake, within the socket's time-out; the socket is closed when it fails."""
+    context = client_context(secured)
+    return context.wrap_socket(connection, server_hostname=host.removesuffix("."))
 
-    def __init__(self, *, ae_title: str, timeouts: Timeouts) -> None:
-        super().__init__(ae_title=ae_title)
-        self.connection_timeout = timeouts.connect_s
-        self.acse_timeout = timeouts.acse_s
-        self.dimse_timeout = timeouts.dimse_s
-        self.network_timeout = timeouts.network_s
-        self.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._connection: Connection | None = None
 
-    @property
-    def connection_error(self) -> OSError | None:
-        return self._connection.recorded.error if self._connection is not None else None
-
-    def hang_up(self) -> None:
-        """Close the connection: pynetdicom leaves it open when a peer answered with something else."""
-        if self._connection is not None:
-            self._connection.recorded.close()
-
-    def _create_socket(self, assoc: Association, address: AddressInformation, tls_args: Any) -> Connection:
-        self._connection = Connection(assoc, address=address)
-        self._connection.tls_args = tls_args
-        return self._connection
+def _check_name(connection: ssl.SSLSocket, secured: Secured, own_address: str) -> None:
+    """Whether the certificate has the `certificate_name`; the host's name was checked by the context."""
+    wanted = secured.certificate_name
+    names = certificate_names(connection.getpeercert())
+    if wanted is not None and not is_named(names, wanted):
+        connection.close()
+        detail = f"it is for {', '.join(map(repr, names)) or 'nobody'}, not for {wanted!r}"
+        raise NotConnected(Cause.CERTIFICATE_NAME, detail, own_address)

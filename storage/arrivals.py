@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, case, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
-from storage import schema
-from storage.blobs import is_uid
+from storage import instance_rows, schema
 from storage.geometry.frames import PlacedSlice, placed_from
-from storage.geometry.index import slices_from_json, slices_to_json
+from storage.geometry.index import slices_from_json
 from storage.header import Header
-from storage.ledger import insert_new, insert_or_update
+from storage.ledger import insert_new
 from storage.locator import segment_of
 from storage.records import Association, Instance, PixelPlace, Series
 from storage.states import Ending, SeriesState
-
-TICK_S: Final = 1e-6
-"""The least step of a series' last arrival: POSIX seconds as a double resolve a quarter of it."""
 
 HEARD_S: Final = 1.0
 """How old the last arrival of a series is at least when an instance that is stored moves it: few writes."""
@@ -45,10 +40,17 @@ def close_association(connection: Connection, id: str, ending: Ending, now: floa
     connection.execute(statement.values(closed_at=now, ending=ending))
 
 
-def close_lost_associations(connection: Connection, now: float) -> int:
-    """The receiver starts: whatever was open when it stopped is lost. Returns how many."""
-    table = schema.association
-    statement = update(table).where(table.c.closed_at.is_(None))
+def close_lost_associations(
+    connection: Connection, now: float, *, receiver: int = 0, receivers: int | None = None
+) -> int:
+    """A receiver starts: what it had open when it stopped is lost. Returns how many.
+
+    With `receivers`, how many there are now, also what those had open whose number no longer exists.
+    """
+    column = schema.association.c
+    number = column.receiver
+    its_own = number == receiver if receivers is None else or_(number == receiver, number >= receivers)
+    statement = update(schema.association).where(column.closed_at.is_(None), its_own)
     return connection.execute(statement.values(closed_at=now, ending=Ending.LOST)).rowcount
 
 
@@ -57,6 +59,12 @@ def open_associations(connection: Connection) -> list[Association]:
     table = schema.association
     rows = connection.execute(select(table).where(table.c.closed_at.is_(None)).order_by(table.c.opened_at))
     return [Association(**row._mapping) for row in rows]
+
+
+def last_received_at(connection: Connection) -> float | None:
+    """When the last instance came that has a row."""
+    last: float | None = connection.execute(select(func.max(schema.instance.c.received_at))).scalar()
+    return last
 
 
 def find_instance(connection: Connection, sop_instance_uid: str) -> Instance | None:
@@ -100,67 +108,13 @@ def add_instance(connection: Connection, instance: Instance) -> bool:
 
     A series that was complete is RECEIVING again.
     """
-    header = instance.header
     savepoint = connection.begin_nested()
-    _touch_series(connection, instance)
-    added = insert_new(
-        connection,
-        schema.instance,
-        sop_instance_uid=header.sop_instance_uid,
-        sop_class_uid=header.sop_class_uid,
-        series_instance_uid=header.series_instance_uid,
-        study_instance_uid=header.study_instance_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        digest=instance.digest,
-        size_bytes=instance.size_bytes,
-        path=instance.path,
-        received_at=instance.received_at,
-        association_id=instance.association_id,
-        ineligible=instance.ineligible,
-        header=header.to_json(),
-        slices=None if instance.slices is None else slices_to_json(instance.slices),
-        patient=instance.patient,
-        frame_of_reference_uid=header.frame_of_reference_uid
-        if is_uid(header.frame_of_reference_uid or "")
-        else None,
-        segment=segment_of(instance.path),
-        pixels=None if instance.pixels is None else asdict(instance.pixels),
-    )
+    added = instance_rows.add(connection, [instance])
     if added:
         savepoint.commit()
     else:
         savepoint.rollback()
     return added
-
-
-def _touch_series(connection: Connection, instance: Instance) -> None:
-    """Count one more instance. The last arrival grows with each, so `outcomes.complete` notices any."""
-    header, at = instance.header, instance.received_at
-    stored = schema.series.c
-    was_open = stored.state == SeriesState.RECEIVING
-    later = stored.last_received_at < at
-    insert_or_update(
-        connection,
-        schema.series,
-        values={
-            "series_instance_uid": header.series_instance_uid,
-            "study_instance_uid": header.study_instance_uid,
-            "modality": header.modality,
-            "state": SeriesState.RECEIVING,
-            "revision": 0,
-            "instances": 1,
-            "first_received_at": at,
-            "last_received_at": at,
-        },
-        changes={
-            "instances": stored.instances + 1,
-            "first_received_at": case((was_open, stored.first_received_at), else_=at),
-            "last_received_at": case((later, at), else_=stored.last_received_at + TICK_S),
-            "state": SeriesState.RECEIVING,
-            "reason": None,
-            "released": False,  # what comes late, nobody has looked at
-        },
-    )
 
 
 def unheard(connection: Connection, series_instance_uid: str, at: float) -> bool:

@@ -61,7 +61,7 @@ class BlobName:
     arrived_at: float  # POSIX time; its UTC day is the first folder
     series_instance_uid: str
     sop_instance_uid: str
-    digest: str  # SHA-256, hexadecimal
+    digest: str  # of the data set (`storage.digest`), of a result SHA-256 of the file; hexadecimal
 
     def __post_init__(self) -> None:
         for uid in (self.series_instance_uid, self.sop_instance_uid):
@@ -76,14 +76,57 @@ class BlobName:
         return f"{self.shelf}/{day}/{self.series_instance_uid}/{file}"
 
 
+class Part:
+    """A file in the folder of what is being written. Its methods raise OSError."""
+
+    def __init__(self, blobs: Blobs, path: Path) -> None:
+        self._blobs, self._path = blobs, path
+        self._file: FileIO | None = path.open("xb", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as it is in the folder, see clear_incoming
+
+    def write(self, view: memoryview) -> None:
+        """The next bytes."""
+        assert self._file is not None
+        while len(view):
+            view = view[self._file.write(view[:CHUNK_BYTES]) :]
+
+    def truncate(self, length: int) -> None:
+        """Cut off what lies behind so many bytes."""
+        assert self._file is not None
+        self._file.truncate(length)
+
+    def settle(self, name: BlobName) -> str:
+        """It survives a power cut under its name when this returns its relative path."""
+        assert self._file is not None
+        os.fdatasync(self._file.fileno())
+        target = self._blobs.root / name.path
+        self._blobs.make_durable(target.parent)
+        self._path.rename(target)
+        self._close()
+        sync_folder(target.parent)
+        return name.path
+
+    def discard(self) -> None:
+        """Remove it, unless it has its name."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
 class Blobs:
     """The files below one root folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._incoming = self.root / "incoming"
+        self.incoming = self.root / "incoming"
         self._durable: set[Path] = set()  # folders whose entry in their parent this process has synced
-        for folder in (self.root, self._incoming):
+        for folder in (self.root, self.incoming):
             _make_folder(folder)
 
     def put(self, name: BlobName, chunks: Iterable[bytes | memoryview]) -> str:
@@ -95,30 +138,27 @@ class Blobs:
             OutOfSpace: the disk or the quota is full.
             Unavailable: the file system refuses for another reason (read-only, I/O error).
         """
-        target = self.root / name.path
-        temporary = self._incoming / f"{uuid.uuid4().hex}.part"
-        with _answered():
+        with answered():
+            part = self.part()
             try:
-                with temporary.open("xb", buffering=0) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX)  # as long as it is in the folder, see clear_incoming
-                    _write(file, chunks)
-                    self._make_durable(target.parent)
-                    temporary.rename(target)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
-                raise
-            sync_folder(target.parent)
-        return name.path
+                for chunk in chunks:
+                    part.write(memoryview(chunk))
+                return part.settle(name)
+            finally:
+                part.discard()
 
-    def _make_durable(self, folder: Path) -> None:
-        """The folder is there after a power cut.
+    def part(self) -> Part:
+        """A file that is being written. Raises OSError."""
+        return Part(self, self.incoming / f"{uuid.uuid4().hex}.part")
+
+    def make_durable(self, folder: Path) -> None:
+        """The folder is there after a power cut. Raises OSError.
 
         That it exists does not say so: another thread or process may have made it and not yet synced it.
         """
         if folder == self.root or (folder in self._durable and folder.is_dir()):
             return
-        self._make_durable(folder.parent)
+        self.make_durable(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
         if len(self._durable) >= DURABLE_FOLDERS:
@@ -143,7 +183,7 @@ class Blobs:
             Unavailable: the file system refuses.
         """
         file = self.absolute(path)
-        with _answered():
+        with answered():
             file.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             for folder in (file.parent, file.parent.parent):
@@ -155,7 +195,7 @@ class Blobs:
 
         What another process is writing now is locked, and stays.
         """
-        return sum(_remove_unlocked(part) for part in self._incoming.glob("*.part"))
+        return sum(_remove_unlocked(part) for part in self.incoming.glob("*.part"))
 
     def paths(self, shelf: Shelf, *, from_day: str = "", before_day: str = "9999") -> Iterator[str]:
         """The relative paths on a shelf, from a day (YYYY-MM-DD) to the eve of another."""
@@ -166,16 +206,8 @@ class Blobs:
 
     def free_bytes(self) -> int:
         """Free space of the file system that holds the root. Raises Unavailable."""
-        with _answered():
+        with answered():
             return shutil.disk_usage(self.root).free
-
-
-def _write(file: FileIO, chunks: Iterable[bytes | memoryview]) -> None:
-    for chunk in chunks:
-        view = memoryview(chunk)
-        while len(view):
-            view = view[file.write(view[:CHUNK_BYTES]) :]
-    os.fdatasync(file.fileno())
 
 
 def _remove_unlocked(part: Path) -> bool:
@@ -206,14 +238,16 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _answered() -> Iterator[None]:
+def answered() -> Iterator[None]:
+    """An error of the file system is Unavailable, or OutOfSpace."""
     try:
         yield
     except OSError as error:
-        raise _unavailable(error) from error
+        raise unavailable(error) from error
 
 
-def _unavailable(error: OSError) -> Unavailable:
+def unavailable(error: OSError) -> Unavailable:
+    """What an error of the file system is for those above."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutOfSpace(f"disk full: {error.strerror}")
     return Unavailable(f"the file system refuses: {error.strerror}")

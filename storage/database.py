@@ -36,12 +36,13 @@ def open_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """What every connection to SQLite needs: WAL, full durability, foreign keys."""
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
     _turn_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
@@ -77,7 +78,7 @@ def open_workflow_engine(url: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
 
     def configure(connection: sqlite3.Connection, record: object) -> None:
-        _configure_sqlite(connection, record)
+        configure_sqlite(connection, record)
         connection.isolation_level = "IMMEDIATE"
 
     event.listen(engine, "connect", configure)

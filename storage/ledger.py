@@ -3,14 +3,16 @@
 The four promises, kept by everything below and tested by pulling the plug:
 
 1. No Success (0x0000) before the bytes are on stable storage.
-   Kept by `storage.blobs.Blobs.put` and the order of steps in `node.intake`.
+   Kept by `storage.segments.commit.GroupCommit` (nobody returns before a flush that began after his write),
+   by `storage.blobs.Part.settle` for plain files, and by the order of steps in `node.intake`.
 2. No row without its bytes; no bytes that a restart does not find again.
-   Kept by that same order (file, row, answer) and by `node.recovery`.
+   Kept by that order (bytes, then the row: `node.indexer`), and by `node.recovery`, which looks behind the
+   marks of `storage.marks` for what has none (`storage.segments.scan`).
 3. Every series is analysed, or says why not; every result is delivered, or says why not.
    Kept by the states and constraints of `storage.schema`, and by jobs that are enqueued in the
    transaction that owes them (`storage.workflows`).
 4. Nothing is deleted that has not been delivered, or aged out by a policy the administrator wrote.
-   Kept by `storage.retention`.
+   Kept by `storage.retention`: rows first, then the segment, its mark last.
 
 Functions that read or change rows stand in `arrivals`, `outcomes`, `deliveries`, `retention` and
 `events`; each takes the connection of the transaction that it is part of.
@@ -59,6 +61,11 @@ class Ledger:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, for a dialect by its name."""
+    return _INSERTS[dialect](table)
 
 
 def insert_new(connection: Connection, table: Table, **values: object) -> bool:

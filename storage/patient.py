@@ -7,7 +7,7 @@ its pages must not name any. A digest is the same for values that a person takes
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -38,17 +38,21 @@ def patient_digests(ds: Dataset, key: bytes) -> dict[str, str]:
 
     What is absent, empty or cannot be decoded is left out: it contradicts nothing.
     """
-    return {keyword: _digest(keyword, value, key) for keyword, value in _told(ds) if value}
+    return digests_of({keyword: _text(ds, keyword) for keyword in IDENTIFYING}, key)
 
 
-def _told(ds: Dataset) -> Iterator[tuple[str, str]]:
+def digests_of(values: Mapping[str, str], key: bytes) -> dict[str, str]:
+    """The same from the values as text, by keyword, in the order of IDENTIFYING; '' where there is none."""
+    return {keyword: _digest(keyword, value, key) for keyword, value in _told(values) if value}
+
+
+def _told(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Keyword and value as people compare it; a name's alphabetic and ideographic group each for itself.
 
     Workstations leave groups out, so only what both have is compared; the phonetic group says the same again.
     What could not be decoded in its character set is no value.
     """
-    for keyword in IDENTIFYING:
-        value = _text(ds, keyword)
+    for keyword, value in values.items():
         groups = value.split("=")[:NAME_GROUPS] if keyword == "PatientName" else [value]
         for number, group in enumerate(groups):
             if REPLACEMENT not in group:

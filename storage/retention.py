@@ -13,6 +13,7 @@ from storage import commitments, events, expectations, schema, steps
 from storage.blobs import Blobs, Shelf
 from storage.ledger import Ledger
 from storage.states import DeliveryState, SeriesState
+from storage.store import Store
 
 SETTLED: Final = (SeriesState.ANALYSED, SeriesState.NOT_ELIGIBLE, SeriesState.FAILED)
 TABLE_OF_SHELF: Final = {
@@ -52,7 +53,7 @@ def _expired(before: float) -> tuple[ColumnElement[bool], ...]:
 
 
 def forget_series(connection: Connection, series_instance_uid: str) -> None:
-    """Remove every row of a series; its files have no row then, and `sweep_files` removes them."""
+    """Remove every row of a series; its bytes have no row then: `sweep_files`, `give_back`."""
     this = series_instance_uid
     volumes = select(schema.volume.c.id).where(schema.volume.c.series_instance_uid == this)
     connection.execute(delete(schema.delivery).where(_delivery_of(this)))
@@ -101,6 +102,31 @@ def sweep_files(blobs: Blobs, ledger: Ledger, before: float) -> int:
                     blobs.remove(path)
                     removed += 1
     return removed
+
+
+def give_back(store: Store, ledger: Ledger) -> int:
+    """Give back the segments in which nothing has a row: sealed, indexed, all aged out. Returns how many.
+
+    Rows first (`retire`), then the segment, its mark last: after a stop in between, the next start does
+    not take the segment for one that nobody has indexed. A mark whose segment is gone does no harm.
+    """
+    on_disk, count = set(store.segments()), 0
+    with ledger.reading() as connection:
+        empty = connection.execute(select(schema.segment.c.name).where(*_EMPTY)).scalars().all()
+    for name in empty:
+        if name in on_disk and store.recycle(name):
+            count += 1
+            with ledger.writing() as connection:
+                connection.execute(delete(schema.segment).where(schema.segment.c.name == name))
+    return count
+
+
+_EMPTY: Final = (
+    schema.segment.c.sealed,
+    ~exists().where(schema.instance.c.segment == schema.segment.c.name),
+    ~exists().where(schema.aside.c.segment == schema.segment.c.name),
+)
+"""Nothing is added to a sealed segment, and all of it is indexed: what has no row now never has one."""
 
 
 def _batches(paths: Iterable[str]) -> Iterator[list[str]]:

@@ -137,11 +137,11 @@ instance: Final = Table(
     Column("association_id", String(36), ForeignKey("association.id")),
     Column("ineligible", Words),
     Column("header", JSON, nullable=False),
-    Column("slices", JSON),
-    Column("patient", JSON),
+    Column("slices", JSON(none_as_null=True)),
+    Column("patient", JSON(none_as_null=True)),
     Column("frame_of_reference_uid", UID, index=True),
     Column("segment", String(32), index=True),
-    Column("pixels", JSON),
+    Column("pixels", JSON(none_as_null=True)),
     Index(None, "series_instance_uid", "association_id"),
 )
 """segment: the name of the segment that holds the record; NULL for a plain file."""

@@ -122,20 +122,63 @@ class Store(Protocol):
         """Where the bytes are, for who reads parts of them; nothing is checked. Raises Unavailable."""
         ...
 
+    def read_pixels(self, locator: str, offset: int, into: memoryview) -> None:
+        """The bytes of the instance's file from an offset on, into a contiguous view, until it is full.
+
+        The whole instance is read and its digest checked: by one `preadv`, unless it is large.
+
+        Raises:
+            Damaged: the bytes are not those that were acknowledged; the view holds them all the same.
+            Unavailable: the file system refuses, the file is not there, or it ends within the view.
+        """
+        ...
+
     def marks(self, locators: Collection[str]) -> Sequence[SegmentMark]:
-        """How far each segment of this process would be indexed, once these rows stand."""
+        """How far each segment of this process would be indexed, once these rows stand.
+
+        They are committed with the rows. For one thread: `indexed` takes it that the last marks stand.
+        """
         ...
 
     def indexed(self, locators: Collection[str]) -> None:
         """The rows of these are committed."""
         ...
 
-    def unindexed(self, marks: Mapping[str, SegmentMark]) -> Iterator[Unindexed | Torn]:
-        """What may have no row, of segments that no living process appends to, and of plain files."""
+    def unindexed(
+        self, marks: Mapping[str, SegmentMark], *, from_day: str = "", known: Collection[str] = ()
+    ) -> Iterator[Unindexed | Torn]:
+        """What may have no row, of segments that no living process appends to, and of plain files.
+
+        The segments found are this process's from here on: it goes on writing in one of them. What is
+        indexed of them is told by `marks` and `indexed`, as for what it receives itself.
+
+        Args:
+            marks: as they stand in the ledger, by name of the segment.
+            from_day: plain files of earlier days (YYYY-MM-DD) are left out.
+            known: locators of plain files that have their row: they are not read.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Instances are going to be kept: begin to write ahead what they need. Returns at once."""
+        ...
+
+    def segments(self) -> Sequence[str]:
+        """The names of all segments on disk but the spare ones. Raises Unavailable."""
+        ...
+
+    def recycle(self, name: str) -> bool:
+        """A segment without any row becomes a spare one, or goes. Raises Unavailable.
+
+        Its rows are deleted before, its mark after: see `storage.retention`.
+
+        Returns:
+            Whether it is done: False when a living process holds it, or it is not there.
+        """
         ...
 
     def free_bytes(self) -> int:
-        """Free space for new instances. Raises Unavailable."""
+        """Free space for new instances, spare segments included. Raises Unavailable."""
         ...
 
     def close(self) -> None:

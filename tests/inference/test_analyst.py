@@ -13,12 +13,16 @@ from pydicom.uid import MRImageStorage
 from inference import revision as at_work
 from inference import series as reading
 from inference.findings import Findings, ModelIdentity
+from inference.instance_file import StoredFile
 from inference.models.bundle import Models
 from inference.results.identity import result_series_uid
+from inference.series import ReadVolume
 from inference.volume import Volume
 from storage import arrivals, outcomes, repeats
+from storage.header import Header
 from storage.records import Instance
 from storage.states import SeriesState
+from storage.stores import StoreKind
 from tests.inference.series_factory import ct_slice
 from tests.inference.worker import DEVICE, SERIES, Worker, localizer, predecessors, stack
 
@@ -192,23 +196,86 @@ def test_a_late_instance_while_the_models_run(
     assert worker.jobs.keys == [f"route/{SERIES}/2"]
 
 
-def test_a_late_slice_that_cannot_be_read_fails_its_revision_alone(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_slice_whose_bytes_changed_refuses_its_revision_alone(worker: Worker) -> None:
     slices = stack(8)
     worker.receive(slices[:4])
     worker.analyse()
     worker.receive(slices[4:5])
-    (path,) = [i.path for i in _instances(worker) if i.header.instance_number == 5]
-    content = worker.blobs.absolute(path).read_bytes()
-    worker.blobs.absolute(path).write_bytes(b"no DICOM")
-    worker.analyst.analyse(SERIES, worker.complete())
-    assert worker.series().state is SeriesState.FAILED
-    worker.blobs.absolute(path).write_bytes(content)
+    (late,) = [i for i in _instances(worker) if i.header.instance_number == 5]
+    content = worker.blobs.absolute(late.path).read_bytes()
+    worker.blobs.absolute(late.path).write_bytes(b"no DICOM")
+    assert worker.analyse() == 2
+    assert [v.eligible for v in worker.volumes(2)] == [False]
+    worker.blobs.absolute(late.path).write_bytes(content)
     worker.receive(slices[5:])
     assert worker.analyse() == 3
     first, third = worker.results(1)[1, "SR"], worker.results(3)[1, "SR"]
     assert third.predecessor_uid == first.sop_instance_uid
+
+
+@pytest.mark.parametrize("kind", ["files", "segments"])
+def test_one_damaged_slice_refuses_its_volume_and_no_other(
+    kind: StoreKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, and it is not left out: seven of eight slices would pass for a volume with a gap."""
+    worker = Worker(tmp_path, kind)
+    monkeypatch.setattr(at_work, "analyse", worker.find)
+    worker.receive([*stack(8, AcquisitionNumber=1), *stack(5, first_number=11, AcquisitionNumber=2)])
+    damaged = _instances(worker)[3]
+    assert damaged.pixels is not None
+    _flip(worker, damaged, at=damaged.pixels.offset + 7)
+    worker.analyse()
+    refused, told = worker.volumes(1)
+    assert (refused.eligible, refused.slices, told.eligible, told.slices) == (False, 8, True, 5)
+    assert str(refused.reason).startswith(f"instance {damaged.header.sop_instance_uid}: ")
+    assert set(worker.results(1)) == {(2, "SR"), (2, "SEG")}
+    _flip(worker, damaged, at=damaged.pixels.offset + 7)
+    worker.analyst.analyse(SERIES, _again(worker))
+    assert [v.eligible for v in worker.volumes(2)] == [True, True]
+    worker.store.close()
+    worker.ledger.close()
+
+
+def _renamed(headers: dict[str, Header]) -> dict[str, Header]:
+    """The worker files slices under a series of its own, in their rows alone."""
+    return {uid: replace(header, series_instance_uid=SERIES) for uid, header in headers.items()}
+
+
+def _flip(worker: Worker, instance: Instance, *, at: int) -> None:
+    """One bit of an instance's file, where it lies."""
+    where = worker.store.range(instance.path)
+    with where.path.open("r+b") as file:
+        file.seek(where.offset + at)
+        (byte,) = file.read(1)
+        file.seek(where.offset + at)
+        file.write(bytes([byte ^ 4]))
+
+
+def _again(worker: Worker) -> int:
+    with worker.ledger.writing() as connection:
+        revision = repeats.analyse_again(connection, SERIES, 9000.0)
+    assert revision is not None
+    return revision
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_rows_and_files_say_the_same_of_a_series(worker: Worker, is_old: bool) -> None:
+    """Rows of before the ledger kept the patient's digests are not believed: their files are read."""
+    worker.receive([*stack(3), localizer()])
+    rows = _instances(worker)
+    assert all(row.pixels for row in rows)
+    if is_old:
+        rows = [replace(row, header=replace(row.header, kvp=1.0), patient=None, pixels=None) for row in rows]
+    stored = reading.stored_headers([StoredFile(store=worker.store, instance=row) for row in rows])
+    parsed = reading.read_headers([worker.blobs.absolute(row.path) for row in rows])
+    assert stored.placed == parsed.placed
+    assert stored.judged == parsed.judged
+    assert _renamed(stored.headers) == _renamed(parsed.headers)
+    for one, other in zip(stored.judged.parts, parsed.judged.parts, strict=True):
+        ours, theirs = reading.read_part(one, stored), reading.read_part(other, parsed)
+        if isinstance(theirs, ReadVolume):
+            assert isinstance(ours, ReadVolume)
+            assert (ours.volume.voxels == theirs.volume.voxels).all()
 
 
 def test_a_gap_that_closes_names_what_was_said_before_it(worker: Worker) -> None:

@@ -26,7 +26,7 @@ from inference.simulation import (
     render_volume,
     simulate,
 )
-from inference.simulation.commands import simulate as command
+from inference.simulation.commands import simulate_app
 from storage.errors import ConfigError
 
 DIRECTIONS = {
@@ -198,9 +198,13 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def _hostile(target: str, *, calling: str, half_open: int, as_json: bool, **_others: object) -> int:
+    typer.echo(f"{target} {calling} {half_open} {as_json}")
+    return 7
+
+
 def _run(*arguments: str) -> tuple[int, str]:
-    app = typer.Typer()
-    app.command("simulate")(command)
+    app = simulate_app(_hostile)
     answer = CliRunner().invoke(app, list(arguments))
     return answer.exit_code, answer.output
 
@@ -246,3 +250,15 @@ def test_the_command_refuses_a_wrong_option(tmp_path: Path, options: tuple[str, 
     assert code == 2
     assert message in said
     assert not (tmp_path / "s").exists()
+
+
+def test_the_command_hands_an_scp_to_what_attacks(tmp_path: Path) -> None:
+    options = ("--calling", "CT1", "--half-open", "9", "--json")
+    assert _run("--hostile", "PACS@h:104", *options) == (7, "PACS@h:104 CT1 9 True\n")
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_the_command_wants_a_folder_or_an_scp(tmp_path: Path, both: bool) -> None:
+    given = (str(tmp_path / "s"), "--hostile", "PACS@h:104") if both else ()
+    assert _run(*given) == (2, "simulate: either DIR or --hostile is needed\n")
+    assert list(tmp_path.iterdir()) == []

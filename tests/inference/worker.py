@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -19,11 +18,15 @@ from inference.findings import Findings, ModelIdentity
 from inference.models.bundle import Models
 from inference.volume import Volume
 from storage import arrivals, outcomes
-from storage.blobs import BlobName, Blobs, Shelf
+from storage.blobs import Blobs, Shelf
+from storage.geometry.reading import grouped_slices
 from storage.header import Header
+from storage.header_scan import scan
 from storage.ledger import Ledger
 from storage.records import Instance, ResultRow, Series, VolumeRow
 from storage.states import SeriesState
+from storage.store import Label
+from storage.stores import StoreKind, open_store
 from storage.workflows import Job, Jobs
 from tests.inference.results_factory import MODEL, findings_of
 from tests.inference.series_factory import ct_slice, set_pixels, stack_of, uid
@@ -46,8 +49,9 @@ class JobList:
 class Worker:
     """An analyst whose models are replaced by findings made by hand, and the receiving side by hand."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: StoreKind = "files") -> None:
         self.blobs = Blobs(root)
+        self.store = open_store(root, kind=kind, segment_bytes=1 << 20, spares=0)
         self.ledger = Ledger(f"sqlite:///{root / 'ledger.sqlite'}")
         self.ledger.migrate()
         self.jobs = JobList()
@@ -59,6 +63,7 @@ class Worker:
     def analyst(self) -> Analyst:
         nothing = cast(Any, None)
         return Analyst(
+            store=open_store(self.blobs.root, kind="files", segment_bytes=1 << 20, spares=0),
             blobs=self.blobs,
             ledger=self.ledger,
             jobs=cast(Jobs, self.jobs),
@@ -78,26 +83,31 @@ class Worker:
                 assert arrivals.add_instance(connection, self._stored(ds, ineligible))
 
     def _stored(self, ds: Dataset, ineligible: str | None) -> Instance:
-        content = BytesIO()
-        ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-        ds.save_as(content, enforce_file_format=True)
-        name = BlobName(
+        head, data_set, syntax = part10(ds)
+        contents = scan(data_set, syntax, b"key", len(data_set))
+        arrival = self.store.begin(head)
+        arrival.room(len(data_set))[:] = data_set
+        arrival.advance(len(data_set))
+        label = Label(
             shelf=Shelf.INSTANCES,
-            arrived_at=self.now,
             series_instance_uid=SERIES,
             sop_instance_uid=ds.SOPInstanceUID,
-            digest=hashlib.sha256(content.getvalue()).hexdigest(),
+            received_at=self.now,
+            association_id=None,
         )
+        place = None if contents is None else contents.pixels
         return Instance(
             header=replace(Header.of(ds), series_instance_uid=SERIES),
-            transfer_syntax_uid=ds.file_meta.TransferSyntaxUID,
-            digest=name.digest,
-            size_bytes=len(content.getvalue()),
-            path=self.blobs.put(name, [content.getvalue()]),
+            transfer_syntax_uid=syntax,
+            digest=arrival.digest(),
+            size_bytes=len(head) + len(data_set),
+            path=self.store.keep(arrival, label),
             received_at=self.now,
             association_id=None,
             ineligible=ineligible,
+            slices=grouped_slices(ds),
+            patient={},
+            pixels=None if place is None else replace(place, offset=place.offset + len(head)),
         )
 
     def series(self) -> Series:
@@ -134,6 +144,17 @@ class Worker:
 
     def dataset(self, row: ResultRow) -> Dataset:
         return pydicom.dcmread(self.blobs.absolute(row.path))
+
+
+def part10(ds: Dataset) -> tuple[bytes, bytes, str]:
+    """The head of a file, its data set, and the transfer syntax."""
+    content = BytesIO()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.save_as(content, enforce_file_format=True)
+    file = content.getvalue()
+    end = 144 + int.from_bytes(file[140:144], "little")
+    return file[:end], file[end:], str(ds.file_meta.TransferSyntaxUID)
 
 
 def stack(count: int, **attributes: Any) -> list[Dataset]:

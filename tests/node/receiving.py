@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode
-from sqlalchemy import func, select
 
 from node.config import Config, Node, Peer, Storage
-from node.intake import Intake, Received
-from node.part10 import data_set_offset
+from node.intake import Intake
 from node.scp import StorageScp
-from storage import arrivals, events, schema
-from storage.blobs import Blobs, Shelf
-from storage.ledger import Ledger
+from node.upper_layer.lobby import Listener
 from storage.records import Association, Event, Instance, Series
-from storage.states import Ending
+from storage.stores import StoreKind
 from tests.dcmtk import find
+from tests.node.holding import LE, SERIES, STUDY, Kept, Store, accept, ct, encoded, take
 from tests.waiting import eventually
 
+__all__ = [
+    "LE",
+    "SERIES",
+    "STUDY",
+    "Kept",
+    "Store",
+    "accept",
+    "ct",
+    "encoded",
+    "take",
+]
+"""Of `tests.node.holding`, for the tests that need both."""
+
 SCU = Peer(name="scanner", ae_title="SCU", may_send=True, hosts=("127.0.0.1",))
-STUDY, SERIES = "2.25.1001", "2.25.1002"
-LE = ExplicitVRLittleEndian
 
 
 def dcmtk(program: str) -> str:
@@ -65,151 +68,51 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ct(number: int = 1, *, series: str = SERIES, study: str = STUDY, **attributes: Any) -> Dataset:
-    """A CT image of nobody. The attributes replace its own; None removes one."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, f"{series}.{number}"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = study, series
-    ds.Modality, ds.InstanceNumber = "CT", number
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "1", "99X", "x"
-    item.is_undefined_length_sequence_item = True
-    ds.ProcedureCodeSequence = [item]
-    ds["ProcedureCodeSequence"].is_undefined_length = True
-    ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = 16, 16, 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
-    ds.PixelData = np.arange(number, number + 256, dtype="<i2").tobytes()
-    ds["PixelData"].VR = "OW"
-    for keyword, value in attributes.items():
-        if value is None:
-            delattr(ds, keyword)
-        else:
-            setattr(ds, keyword, value)
-    return ds
-
-
-def encoded(ds: Dataset, syntax: UID = LE) -> bytes:
-    data_set = encode(ds, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
-    assert data_set is not None
-    return data_set
-
-
-def received(ds: Dataset, *, association_id: str, **changes: Any) -> Received:
-    """The C-STORE request that brings a data set."""
-    values: dict[str, Any] = {
-        "data_set": encoded(ds),
-        "transfer_syntax_uid": str(LE),
-        "sop_class_uid": str(ds.SOPClassUID),
-        "sop_instance_uid": str(ds.SOPInstanceUID),
-        "calling_ae": "SCU",
-        "called_ae": "CTNODE",
-        "association_id": association_id,
-    }
-    return Received(**(values | changes))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """What is stored: everything that a half-stored instance could show up in."""
-
-    instances: tuple[str, ...]  # SOP Instance UIDs that have a row
-    files: tuple[str, ...]  # on the shelf of instances
-    aside: int  # rows
-    aside_files: int
-    parts: int  # files that are being written
-    series: tuple[Series, ...]
-
-
-class Store:
-    """A storage root and its ledger."""
-
-    def __init__(self, root: Path, url: str | None = None) -> None:
-        self.root = root
-        self.blobs = Blobs(root)
-        self.ledger = Ledger(url or f"sqlite:///{root / 'ledger.sqlite'}")
-        self.ledger.migrate()
-
-    def kept(self) -> Kept:
-        with self.ledger.reading() as connection:
-            uids = connection.execute(select(schema.instance.c.sop_instance_uid)).scalars()
-            return Kept(
-                instances=tuple(sorted(uids)),
-                files=tuple(sorted(self.blobs.paths(Shelf.INSTANCES))),
-                aside=connection.execute(select(func.count()).select_from(schema.aside)).scalar_one(),
-                aside_files=len(list(self.blobs.paths(Shelf.ASIDE))),
-                parts=len(list((self.root / "incoming").iterdir())),
-                series=tuple(arrivals.recent_series(connection, 100)),
-            )
-
-    def instance(self, uid: str) -> Instance:
-        with self.ledger.reading() as connection:
-            found = arrivals.find_instance(connection, uid)
-        assert found is not None, f"{uid} is not stored"
-        return found
-
-    def data_set(self, uid: str) -> bytes:
-        """The data set in the file of an instance."""
-        content = self.blobs.absolute(self.instance(uid).path).read_bytes()
-        assert content[128:132] == b"DICM"
-        return content[data_set_offset(content) :]
-
-    def series(self, uid: str = SERIES) -> Series:
-        with self.ledger.reading() as connection:
-            found = arrivals.find_series(connection, uid)
-        assert found is not None
-        return found
-
-    def events(self, kind: str) -> list[Event]:
-        with self.ledger.reading() as connection:
-            return [event for event in events.recent(connection, 1000) if event.kind == kind]
-
-    def associations(self) -> list[Association]:
-        with self.ledger.reading() as connection:
-            rows = connection.execute(select(schema.association).order_by(schema.association.c.opened_at))
-            return [Association(**row._mapping) for row in rows]
-
-    def association(self, id: str = "a1", *, opened_at: float = 0.0) -> str:
-        """A row that instances may refer to."""
-        row = Association(
-            id=id, calling_ae="SCU", called_ae="CTNODE", address="127.0.0.1", opened_at=opened_at
-        )
-        with self.ledger.writing() as connection:
-            arrivals.open_association(connection, row)
-        return id
-
-    def close_association(self, id: str, at: float) -> None:
-        with self.ledger.writing() as connection:
-            arrivals.close_association(connection, id, Ending.RELEASED, at)
-
-    def forget(self) -> None:
-        """Remove every row; what a test finds afterwards is its own."""
-        with self.ledger.writing() as connection:
-            for table in reversed(schema.metadata.sorted_tables):
-                connection.execute(table.delete())
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Another process holds SQLite's write lock."""
-        other = sqlite3.connect(self.root / "ledger.sqlite", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.execute("ROLLBACK")
-            other.close()
+def listening(port: int) -> Listener:
+    """A socket as the supervisor binds it."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    return Listener(socket=listener, tls=None)
 
 
 class Receiver(Store):
-    """A StorageScp that listens."""
+    """A StorageScp that listens. What is read of the ledger has everything that was acknowledged."""
 
-    def __init__(self, root: Path, peers: Sequence[Peer] = (SCU,), **node: Any) -> None:
-        super().__init__(root)
+    def __init__(
+        self, root: Path, peers: Sequence[Peer] = (SCU,), *, kind: StoreKind = "files", **node: Any
+    ) -> None:
+        super().__init__(root, kind=kind)
         self.port = free_port()
         settings: dict[str, Any] = {"host": "127.0.0.1", "port": self.port} | node
         self.config = Config(node=Node(**settings), peers=tuple(peers), storage=Storage(root=root))
-        self.intake = Intake(self.blobs, self.ledger, reserve_bytes=0)
-        self.scp = StorageScp(self.config, self.intake, self.ledger)
+        self.intake = Intake(self.instances, self.ledger, reserve_bytes=0)
+        self.intake.start()
+        self.scp = StorageScp(self.config, self.intake, self.ledger, listeners=[listening(self.port)])
         self.scp.start()
+
+    def kept(self) -> Kept:
+        self.intake.flush(20)
+        return super().kept()
+
+    def instance(self, uid: str) -> Instance:
+        self.intake.flush(20)
+        return super().instance(uid)
+
+    def series(self, uid: str = SERIES) -> Series:
+        self.intake.flush(20)
+        return super().series(uid)
+
+    def events(self, kind: str) -> list[Event]:
+        self.intake.flush(20)
+        return super().events(kind)
+
+    def associations(self) -> list[Association]:
+        self.intake.flush(20)
+        return super().associations()
+
+    def forget(self) -> None:
+        eventually(lambda: not self.scp._here, what="every association is over")
+        self.intake.flush(20)
+        super().forget()
 
     def ended(self) -> list[Association]:
         """The associations, of which there is one at least, when all of them have ended."""
@@ -221,16 +124,21 @@ class Receiver(Store):
         eventually(all_ended, what="every association ended")
         return self.associations()
 
+    def close(self) -> None:
+        """Stop as the receiving process does."""
+        self.scp.drain(0)
+        self.intake.flush(20)
+        self.intake.stop()
+        self.instances.close()
+
 
 @contextmanager
-def receiver(root: Path, peers: Sequence[Peer] = (SCU,), **node: Any) -> Iterator[Receiver]:
-    each = Receiver(root, peers, **node)
+def receiver(root: Path, peers: Sequence[Peer] = (SCU,), **settings: Any) -> Iterator[Receiver]:
+    each = Receiver(root, peers, **settings)
     try:
         yield each
     finally:
-        stopping = threading.Thread(target=each.scp.drain, args=(0,))
-        stopping.start()  # it takes half a second to stop listening: nobody waits for it
-        eventually(lambda: not each.scp._open)
+        each.close()
 
 
 def request(

@@ -21,7 +21,7 @@ from storage.ledger import Ledger
 from storage.records import Delivery, ResultRow, VolumeRow
 from storage.states import DeliveryState
 from storage.workflows import Job
-from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.receiving import SERIES, Store, ct, take
 
 KINDS = {"sr": Comprehensive3DSRStorage, "seg": SegmentationStorage}
 UIDS = {"sr": "2.25.501", "seg": "2.25.502"}
@@ -55,9 +55,9 @@ def object_bytes(kind: str, uid: str) -> bytes:
 
 def analysed(store: Store, *, kinds: tuple[str, ...] = ("sr", "seg"), revision: int = 1) -> None:
     """A series that was received, completed and analysed, with one result of each kind."""
-    intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: 100.0 * revision)
+    intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: 100.0 * revision)
     association = store.association(f"a{revision}")
-    intake.accept(received(ct(revision), association_id=association))
+    take(intake, ct(revision), association_id=association)
     store.close_association(association, 100.0 * revision)
     series = store.series()
     rows = [_result(store, kind, revision) for kind in kinds]

@@ -19,7 +19,7 @@ from storage.expectations import expected
 from storage.records import Association
 from storage.states import Source
 from tests.node.query_peers import Find, counting, match
-from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.receiving import SERIES, Store, ct, take
 from tests.node.scu_peers import free_port, here, listener, silent
 from tests.waiting import eventually
 
@@ -69,9 +69,9 @@ class Bench:
                 id=calling_ae, calling_ae=calling_ae, called_ae="CTNODE", address="127.0.0.1", opened_at=T0
             )
             arrivals.open_association(connection, row)
-        intake = Intake(self.store.blobs, self.store.ledger, reserve_bytes=0, clock=lambda: self.now)
+        intake = Intake(self.store.instances, self.store.ledger, reserve_bytes=0, clock=lambda: self.now)
         for number in numbers:
-            intake.accept(received(ct(number, series=series), association_id=calling_ae))
+            take(intake, ct(number, series=series), association_id=calling_ae)
 
     def ask_at(self, seconds: float) -> None:
         self.now = T0 + seconds

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from node import bench_gate
-from node.bench_gate import measure
-from node.commands_bench import app
+from node.bench import gate as bench_gate
+from node.bench.commands import app
+from node.bench.gate import measure
 from tests.inference.series_factory import enhanced, save, stack_of
 
 

@@ -22,7 +22,7 @@ from tests.node.receiving import (
     Store,
     ct,
     free_port,
-    received,
+    take,
 )
 from tests.node.scu_peers import FAST, SHORT, listener, silent
 from tests.node.workflow import (
@@ -68,9 +68,9 @@ class Bench:
             )
 
     def take(self, *numbers: int) -> None:
-        intake = Intake(self.node.blobs, self.node.ledger, reserve_bytes=0)
+        intake = Intake(self.node.instances, self.node.ledger, reserve_bytes=0)
         for number in numbers:
-            intake.accept(received(ct(number), association_id="a1"))
+            take(intake, ct(number))
 
     def tell(self) -> None:
         """What `report` does, here and now."""
@@ -163,9 +163,7 @@ def test_a_damaged_and_a_disputed_file_are_not_committed_to(bench: Bench) -> Non
     damaged = bench.node.blobs.absolute(bench.node.instance(instances(1)[0]).path)
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(Duplicate):
-        Intake(bench.node.blobs, bench.node.ledger, reserve_bytes=0).accept(
-            received(ct(2, InstanceNumber=9), association_id="a1")
-        )
+        take(Intake(bench.node.instances, bench.node.ledger, reserve_bytes=0), ct(2, InstanceNumber=9))
     bench.ask(1, 2, 3)
     with peer.listening(bench.port):
         bench.tell()

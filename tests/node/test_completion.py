@@ -20,8 +20,9 @@ from storage import arrivals, expectations, pace
 from storage.records import Association
 from storage.states import Ending, SeriesState, Source
 from tests.node import results
-from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.receiving import SERIES, Store, ct, take
 from tests.node.results import job_statuses, workflow_ledger
+from tests.stores import reading
 
 workflow_template = results.workflow_template
 CONFIG = Config(assembly=Assembly(quiet_s=4, long_quiet_s=60, cap_s=600))
@@ -49,12 +50,19 @@ class Node:
         self.store = store
         self.now = 0.0
         self.started: list[Dispatcher] = []
-        self.intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: self.now)
+        self.intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: self.now)
         self.restart(at=0.0)
 
     def restart(self, *, at: float) -> None:
         self.now = at
-        fresh = Dispatcher(CONFIG, self.store.blobs, self.store.ledger, clock=lambda: self.now)
+        fresh = Dispatcher(
+            CONFIG,
+            self.store.blobs,
+            self.store.ledger,
+            store=reading(self.store.blobs),
+            clock=lambda: self.now,
+            monotonic=lambda: self.now,
+        )
         self.started.append(fresh)
 
     def close(self) -> None:
@@ -72,7 +80,7 @@ class Node:
 
     def take(self, number: int, *, at: float, by: str, series: str = SERIES) -> None:
         self.now = at
-        self.intake.accept(received(slice_of(number, series=series), association_id=by))
+        take(self.intake, slice_of(number, series=series), association_id=by)
 
     def look(self, at: float, series: str = SERIES) -> tuple[SeriesState, int, str | None]:
         self.now = at

@@ -12,7 +12,10 @@ from node.config import Assembly, Config, Peer, Storage, load
 from node.config_environment import variables
 from storage.errors import ConfigError
 
-NODE_KEYS = "ae_title, host, port, console_port, max_associations, network_timeout_s"
+NODE_KEYS = (
+    "ae_title, host, port, console_port, receivers, max_associations, max_half_open, artim_s, "
+    "network_timeout_s, max_instance_mb"
+)
 
 
 def problems(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
@@ -28,7 +31,7 @@ FAULTS = {
     "unknown section": (
         "nodes: {}\n",
         "config.yaml:1:1: nodes: unknown key; did you mean 'node'? "
-        "allowed here: node, peers, assembly, storage, inference, delivery, query, commitment",
+        "allowed here: node, tls, peers, assembly, storage, inference, delivery, query, commitment",
     ),
     "unknown key": (
         "node:\n  prot: 104\n",
@@ -41,7 +44,8 @@ FAULTS = {
     "unknown key of a peer": (
         "peers:\n  - {name: a, ae_title: A, aetitle: B}\n",
         "config.yaml:2:28: peers[0].aetitle: unknown key; did you mean 'ae_title'? "
-        "allowed here: name, ae_title, may_send, gets_results, hosts, port, query_for",
+        "allowed here: name, ae_title, may_send, gets_results, hosts, port, query_for, "
+        "max_associations, tls, certificate_name",
     ),
     "port out of range": (
         "node:\n  host: 0.0.0.0\n  port: 70000\n",
@@ -163,6 +167,43 @@ FAULTS = {
     "the same port twice": (
         "node:\n  port: 11180\n",
         "config.yaml:1:1: node.console_port: 11180 is node.port too; each needs a port of its own",
+    ),
+    "a TLS port without files": (
+        "tls:\n  port: 2762\n  certificate: a.pem\n  key: a.key\n",
+        "config.yaml:1:1: tls.authorities: is missing, but tls.port is given: "
+        "nobody can be answered by TLS without it",
+    ),
+    "a certificate without its key": (
+        "tls:\n  certificate: a.pem\n",
+        "config.yaml:1:1: tls.key: tls.certificate is given, but not tls.key: each is of no use alone",
+    ),
+    "a key without its certificate": (
+        "tls:\n  key: a.key\n",
+        "config.yaml:2:8: tls.key: tls.key is given, but not tls.certificate: each is of no use alone",
+    ),
+    "TLS on the plain port": (
+        "tls: {port: 11112, certificate: a, key: a, authorities: a}\n",
+        "config.yaml:1:6: tls: port: 11112 is node.port too; each needs a port of its own",
+    ),
+    "TLS on the port of the console": (
+        "node: {console_port: 2762}\ntls: {port: 2762, certificate: a, key: a, authorities: a}\n",
+        "config.yaml:2:6: tls: port: 2762 is node.console_port too; each needs a port of its own",
+    ),
+    "a peer by TLS without authorities": (
+        "peers:\n- {name: a, ae_title: A, tls: true}\n",
+        "config.yaml:2:1: peers: peers[0].tls: is true, but tls.authorities is missing: "
+        "nobody says whose certificate is good",
+    ),
+    "a sender by TLS without a port": (
+        "tls: {authorities: a}\n"
+        "peers:\n- {name: a, ae_title: A, may_send: true, hosts: [10.0.0.9], tls: true}\n",
+        "config.yaml:3:1: peers: peers[0].tls: is true and it may send, but tls.port is missing: "
+        "it could not call us",
+    ),
+    "a certificate without TLS": (
+        "peers:\n- {name: a, ae_title: A, certificate_name: CT1}\n",
+        "config.yaml:2:44: peers[0].certificate_name: is given, but tls is not true: "
+        "without TLS nobody shows a certificate",
     ),
     "negative reserve": (
         "storage: {reserve_mb: -1}\n",
@@ -298,7 +339,7 @@ def test_a_fault_in_the_environment_names_the_variable(tmp_path: Path) -> None:
 def test_a_variable_for_every_key_but_the_peers() -> None:
     names = set(variables(Config))
     assert {"CTNODE_STORAGE__DATABASE", "CTNODE_ASSEMBLY__QUIET_S", "CTNODE_INFERENCE__DEVICE"} <= names
-    assert not any("PEERS" in name for name in names)
+    assert not any(name.startswith("CTNODE_PEERS") for name in names)
 
 
 def test_the_root_is_relative_to_the_file(tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from storage.records import Event
 from storage.states import DeliveryState, SeriesState
 from storage.workflows import Job, Queue
 from tests.node import results
-from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.receiving import SERIES, Store, ct, take
 from tests.node.results import analysed, job_statuses, rows, states, workflow_ledger
 from tests.node.scu_peers import Store as Pacs
 from tests.node.scu_peers import scp
+from tests.stores import reading
 from tests.waiting import eventually
 
 workflow_template = results.workflow_template
@@ -38,13 +39,20 @@ class Node:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.now = 0.0
-        self.dispatcher = Dispatcher(CONFIG, store.blobs, store.ledger, clock=lambda: self.now)
-        self.intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: self.now)
+        self.dispatcher = Dispatcher(
+            CONFIG,
+            store.blobs,
+            store.ledger,
+            store=reading(store.blobs),
+            clock=lambda: self.now,
+            monotonic=lambda: self.now,
+        )
+        self.intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: self.now)
 
     def take(self, number: int, *, at: float, association: str = "a1", **attributes: object) -> None:
         self.now = at
         each = ct(number, **attributes)  # type: ignore[arg-type]
-        self.intake.accept(received(each, association_id=association))
+        take(self.intake, each, association_id=association)
 
     def assemble(self, at: float) -> tuple[SeriesState, int]:
         self.now = at
@@ -123,7 +131,14 @@ def test_a_dispatcher_that_starts_gives_a_quiet_first(node: Node) -> None:
     node.take(1, at=100)
     node.store.close_association("a1", 101)
     node.now = 1000
-    started = Dispatcher(CONFIG, node.store.blobs, node.store.ledger, clock=lambda: node.now)
+    started = Dispatcher(
+        CONFIG,
+        node.store.blobs,
+        node.store.ledger,
+        store=reading(node.store.blobs),
+        clock=lambda: node.now,
+        monotonic=lambda: node.now,
+    )
     started.assemble()
     assert node.store.series().state is SeriesState.RECEIVING
     node.now = 1008
@@ -287,7 +302,14 @@ def test_old_and_settled_series_go_only_where_that_is_wanted(
     node.dispatcher.retire()
     assert asked == [86_400.0 * 70]
     never = Config(storage=Storage(retention_days=0))
-    keeping = Dispatcher(never, node.store.blobs, node.store.ledger, clock=lambda: node.now)
+    keeping = Dispatcher(
+        never,
+        node.store.blobs,
+        node.store.ledger,
+        store=reading(node.store.blobs),
+        clock=lambda: node.now,
+        monotonic=lambda: node.now,
+    )
     keeping.retire()
     keeping._jobs.close()
     assert len(asked) == 1
@@ -364,14 +386,17 @@ def test_a_running_dispatcher_brings_results_to_their_destinations(
             jobs.enqueue(connection, route)
         jobs.close()
         stopping = threading.Event()
-        running = threading.Thread(target=Dispatcher(config, store.blobs, store.ledger).run, args=(stopping,))
+        running = threading.Thread(
+            target=Dispatcher(config, store.blobs, store.ledger, store=reading(store.blobs)).run,
+            args=(stopping,),
+        )
         running.start()
         try:
             eventually(
                 lambda: states(store) == {"sr": DeliveryState.DELIVERED, "seg": DeliveryState.DELIVERED}
             )
             store.association("late")
-            Intake(store.blobs, store.ledger, reserve_bytes=0).accept(received(ct(7), association_id="late"))
+            take(Intake(store.instances, store.ledger, reserve_bytes=0), ct(7), association_id="late")
             store.close_association("late", 1.0)
             eventually(lambda: store.series().state is SeriesState.QUEUED)
             assert store.series().revision == 2

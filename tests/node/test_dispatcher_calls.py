@@ -21,9 +21,10 @@ from storage.expectations import expected
 from storage.states import CommitmentState, Source
 from tests.node import results
 from tests.node.query_peers import Find, counting
-from tests.node.receiving import SERIES, Store, ct, free_port, received
+from tests.node.receiving import SERIES, Store, ct, free_port, take
 from tests.node.results import workflow_ledger
 from tests.node.workflow import PAIRS, TRANSACTION, Told, commitment
+from tests.stores import reading
 from tests.waiting import eventually
 
 workflow_template = results.workflow_template
@@ -50,20 +51,20 @@ def test_both_are_called(tmp_path: Path, workflow_template: Path, monkeypatch: p
     monkeypatch.setattr(dispatcher, "CALLS_S", 0.05)
     told, pacs, port = Told(), Find(counting(3)), free_port()
     with workflow_ledger(workflow_template, tmp_path) as store, told.listening(port):
-        take(store)
+        taken(store)
         with pacs.listening() as called, running(store, port, called):
             eventually(lambda: (c := commitment(store)) is not None and c.state is CommitmentState.REPORTED)
             eventually(lambda: Source.QUERY in sources(store))
     assert [event_type for event_type, _ds in told.reports] == [1]
 
 
-def take(store: Store) -> None:
+def taken(store: Store) -> None:
     """Two instances that came ten seconds ago, and a request for both."""
     then = time.time() - 10
     store.association(opened_at=then)
-    intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: then)
+    intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: then)
     for number in (1, 2):
-        intake.accept(received(ct(number), association_id="a1"))
+        take(intake, ct(number))
     with store.ledger.writing() as connection:
         commitments.ask(
             connection, transaction_uid=TRANSACTION, calling_ae="SCU", instances=PAIRS, now=time.time()
@@ -84,7 +85,9 @@ def running(store: Store, port: int, pacs: PeerAddress) -> Iterator[None]:
     query = Query(quiet_s=1, every_s=0.1)
     config = Config(peers=(scanner, archive), storage=Storage(root=store.root), query=query)
     stopping = threading.Event()
-    thread = threading.Thread(target=Dispatcher(config, store.blobs, store.ledger).run, args=(stopping,))
+    thread = threading.Thread(
+        target=Dispatcher(config, store.blobs, store.ledger, store=reading(store.blobs)).run, args=(stopping,)
+    )
     thread.start()
     try:
         yield

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import evt
-from pynetdicom.transport import AddressInformation
 
 from node.addresses import PeerAddress
 from node.association_failure import Cause, Failure, explain
 from node.echo import Echo, echo
 from node.requestor import VERIFICATION
 from node.status import Rejection
-from node.transport import Connection, Timeouts
+from node.transport import Timeouts
 from tests.node.scu_peers import (
     FAST,
     SHORT,
@@ -102,9 +100,9 @@ MISBEHAVING = {
     "never answers": (silent, Cause.NO_ANSWER, "does not answer the association request"),
     "hangs up": (read_pdu, Cause.CLOSED, "closed it without an answer"),
     "speaks HTTP": (says(b"HTTP/1.0 400 Bad Request\r\n\r\n"), Cause.NOT_DICOM, "does not speak DICOM"),
-    "speaks TLS": (says(bytes.fromhex("15030300020246")), Cause.NOT_DICOM, "or wants TLS"),
+    "speaks TLS": (says(bytes.fromhex("15030300020246")), Cause.WANTS_TLS, "write tls: true for this peer"),
     "aborts": (says(bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])), Cause.ABORTED, "aborted the association"),
-    "half a PDU": (says(bytes([2, 0, 0, 0, 1])), Cause.CLOSED, "closed it without an answer"),
+    "half a PDU": (says(bytes([2, 0, 0, 0, 1])), Cause.NO_ANSWER, "does not answer the association request"),
 }
 
 
@@ -153,33 +151,34 @@ def test_a_peer_that_rejects(numbers: tuple[int, int, int]) -> None:
     assert answer.failure.permanent is permanent
 
 
-class _Late(threading.Event):
-    """pynetdicom's sign that the connection is open, seen only when it is closed again."""
+def test_a_rejection_by_a_peer_that_has_read_nothing_and_hangs_up() -> None:
+    """What we sent is unread when it closes: the kernel resets the connection behind the rejection."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
+    def rejects_blindly(connection: socket.socket) -> None:
+        connection.recv(1, socket.MSG_PEEK)
+        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 7]))
 
-    def wait(self, timeout: float | None = None) -> bool:
-        super().wait(timeout)
-        pause = threading.Event()
-        while self._connection._is_connected:
-            pause.wait(0.001)
-        return True
-
-
-def test_a_rejection_that_is_faster_than_pynetdicom(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = Connection._create_socket
-
-    def late(self: Connection, address: AddressInformation) -> socket.socket:
-        self._ready = _Late(self)
-        return create(self, address)
-
-    monkeypatch.setattr(Connection, "_create_socket", late)
-    with listener(rejects(1, 1, 7)) as called:
+    with listener(rejects_blindly) as called:
         cause, text = failure(ask(called))
     assert cause is Cause.REJECTED
     assert "(1,1,7)" in text
+
+
+ANSWERS_THAT_ARE_NONE = {
+    "an unknown type": bytes([9, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+    "a request for release": bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+    "data": bytes([4, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+    "a rejection without reasons": bytes([3, 0, 0, 0, 0, 2, 0, 1]),
+    "an acceptance of nothing": bytes([2, 0, 0, 0, 0, 4, 0, 1, 0, 0]),
+    "an acceptance without an end": bytes([2, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 1, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS_THAT_ARE_NONE)
+def test_an_answer_that_is_none(kind: str) -> None:
+    with listener(says(ANSWERS_THAT_ARE_NONE[kind])) as called:
+        cause, _ = failure(ask(called, SHORT))
+    assert cause is Cause.NOT_DICOM
 
 
 @pytest.mark.parametrize("numbers", REJECTIONS)

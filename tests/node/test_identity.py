@@ -23,7 +23,8 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from node.identity import Contents, check_identity, ineligible, parse
+from node.identity import check_identity, ineligible, parse
+from storage.contents import Contents
 from storage.errors import InvalidIdentity, Unreadable
 from storage.header import Header
 from tests.node.receiving import SERIES, STUDY, ct, encoded

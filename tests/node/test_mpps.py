@@ -58,6 +58,7 @@ def step(node: Receiver, uid: str = STEP) -> Step | None:
 
 
 def expectation(node: Receiver, series: str = SERIES) -> list[tuple[Source, str, int, int, int]]:
+    node.intake.flush(20)
     with node.ledger.reading() as connection:
         found = expected(connection, [series]).get(series, ())
     return [(e.source, e.told_by, e.count, e.missing, e.unlisted) for e in found]

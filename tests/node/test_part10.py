@@ -5,10 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID, CTImageStorage, ImplicitVRLittleEndian
 
-from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, data_set_offset, file_head
+from node.part10 import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    PREAMBLE,
+    data_set_offset,
+    file_head,
+)
 from storage.blobs import is_uid
 from tests.node.receiving import ct, dcmtk_run, encoded
 
@@ -47,6 +58,47 @@ def test_the_data_set_follows_untouched(tmp_path: Path) -> None:
 def test_the_offset_is_right_for_every_length_of_uid(uid: str) -> None:
     head = file_head(**(HEAD | {"sop_instance_uid": uid}))
     assert data_set_offset(head) == len(head)
+
+
+UIDS = st.lists(st.integers(0, 10**12).map(str), min_size=1, max_size=5).map(".".join)
+AE_TITLES = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="\\"), max_size=16
+)
+"""PS3.5 6.2; leading and trailing spaces are not significant."""
+
+
+@given(sop_class=UIDS, instance=UIDS, syntax=UIDS, sending=AE_TITLES, receiving=AE_TITLES)
+def test_it_is_what_pydicom_writes(
+    sop_class: str, instance: str, syntax: str, sending: str, receiving: str
+) -> None:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = UID(instance)
+    meta.TransferSyntaxUID = UID(syntax)
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    meta.SendingApplicationEntityTitle = sending.strip()
+    meta.ReceivingApplicationEntityTitle = receiving.strip()
+    expected = DicomBytesIO()
+    write_file_meta_info(expected, meta)
+    head = file_head(
+        sop_class_uid=sop_class,
+        sop_instance_uid=instance,
+        transfer_syntax_uid=syntax,
+        sending_ae=sending.strip(),
+        receiving_ae=receiving.strip(),
+    )
+    assert head == PREAMBLE + expected.getvalue()
+    assert data_set_offset(head) == len(head)
+
+
+@pytest.mark.parametrize("text", ["", "\u20ac\ud800\0", "9" * 100_000], ids=["empty", "no ASCII", "too long"])
+@pytest.mark.parametrize("name", HEAD)
+def test_any_text_makes_a_head(name: str, text: str) -> None:
+    """A command set may hold anything; its data set is refused later, with a reason."""
+    head = file_head(**(HEAD | {name: text}))
+    assert head[128:132] == b"DICM" and data_set_offset(head) == len(head)
 
 
 def test_what_we_call_ourselves_is_valid() -> None:

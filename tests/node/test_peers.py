@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.config import Config, Peer
+from node.config import Config, Peer, Tls
 from node.names import KEPT_S, Names
 from node.peers import Admission, admit, matches
 
@@ -105,6 +106,75 @@ def test_admission(calling: str, called: str, address: str, expected: str) -> No
     else:
         assert f"{admitted.admission}: {admitted.reason}" == expected
         assert admitted.peer is None
+
+
+SECURED = Config(
+    tls=Tls(port=2762, certificate=Path("c"), key=Path("k"), authorities=Path("a")),
+    peers=(
+        Peer(name="any", ae_title="ANY", may_send=True, hosts=("10.0.0.1",), tls=True),
+        Peer(
+            name="bound",
+            ae_title="BOUND",
+            may_send=True,
+            hosts=("10.0.0.1",),
+            tls=True,
+            certificate_name="CT 1",
+        ),
+        Peer(name="plain", ae_title="PLAIN", may_send=True, hosts=("10.0.0.1",)),
+        Peer(name="a", ae_title="TWIN", may_send=True, hosts=("10.0.0.1",), tls=True, certificate_name="A"),
+        Peer(name="b", ae_title="TWIN", may_send=True, hosts=("10.0.0.1",), tls=True, certificate_name="B"),
+        Peer(name="sink", ae_title="SINK", gets_results=True, hosts=("10.0.0.1",), port=104, tls=True),
+    ),
+)
+CERTIFICATES = [
+    ("ANY", True, (), "any"),
+    ("ANY", True, ("whoever",), "any"),
+    ("ANY", False, (), "peer 'any' must call by TLS (tls is true), and called without"),
+    ("BOUND", True, ("ct1.example", "ct 1"), "bound"),
+    (
+        "BOUND",
+        True,
+        ("c2", "CT 2"),
+        "peer 'bound' must have the certificate of 'CT 1', and showed the certificate of 'c2', 'CT 2'",
+    ),
+    ("BOUND", True, (), "peer 'bound' must have the certificate of 'CT 1', and showed no certificate"),
+    ("BOUND", False, ("CT 1",), "peer 'bound' must call by TLS (tls is true), and called without"),
+    ("PLAIN", False, (), "plain"),
+    ("PLAIN", True, ("CT 2",), "plain"),
+    ("TWIN", True, ("B",), "b"),
+    (
+        "TWIN",
+        True,
+        ("C",),
+        "peer 'a' must have the certificate of 'A', and showed the certificate of 'C'; "
+        "peer 'b' must have the certificate of 'B', and showed the certificate of 'C'",
+    ),
+    ("SINK", True, (), "known as peer 'sink', which may not send (may_send is false)"),
+]
+
+
+@pytest.mark.parametrize(("calling", "secured", "names", "expected"), CERTIFICATES)
+def test_a_peer_is_bound_to_tls_and_to_its_certificate(
+    calling: str, secured: bool, names: tuple[str, ...], expected: str
+) -> None:
+    admitted = admit(
+        calling_ae=calling,
+        called_ae="CTNODE",
+        address="10.0.0.1",
+        config=SECURED,
+        secured=secured,
+        certificate_names=names,
+    )
+    if admitted.peer is not None:
+        assert (admitted.admission, admitted.peer.name) == (Admission.ADMITTED, expected)
+    else:
+        assert admitted.admission is Admission.CALLING_AE_UNKNOWN
+        assert admitted.reason == f"caller AE {calling!r} from 10.0.0.1: {expected}"
+
+
+def test_who_says_nothing_of_tls_called_without() -> None:
+    admitted = admit(calling_ae="ANY", called_ae="CTNODE", address="10.0.0.1", config=SECURED)
+    assert admitted.admission is Admission.CALLING_AE_UNKNOWN
 
 
 def test_nobody_is_let_in_without_peers() -> None:

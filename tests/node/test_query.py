@@ -10,11 +10,12 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_FIND
 
 from node import query, requestor
 from node.addresses import PeerAddress
 from node.query import STUDY_ROOT_FIND, Asked, Count, ask
+from node.upper_layer.requesting import Message
+from node.upper_layer.requests import Answer
 from storage.errors import PeerUnavailable
 from tests.dcmtk import find
 from tests.e2e import pacs as orthanc
@@ -132,8 +133,8 @@ def test_a_failure_for_one_series_loses_no_other() -> None:
 
 def test_a_match_without_an_identifier_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """pynetdicom's own SCP cannot send it."""
-    pending = C_FIND()
-    pending.Status = 0xFF00
+    said = Answer(command_field=0x8020, message_id=1, status=0xFF00, comment="", has_data_set=False)
+    pending = Message(answer=said, data_set=None)
     monkeypatch.setattr(requestor.Requested, "_answer", lambda *_: pending)
     with (
         Find(counting(7)).listening() as called,

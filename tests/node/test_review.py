@@ -27,10 +27,11 @@ from storage import arrivals, deliveries, outcomes
 from storage.errors import Misfiled
 from storage.states import DeliveryState, SeriesState
 from tests.node import results
-from tests.node.receiving import SERIES, STUDY, Store, ct, received
+from tests.node.receiving import SERIES, STUDY, Store, ct, take
 from tests.node.results import JobList, analysed, rows, states, workflow_ledger
 from tests.node.scu_peers import Store as Pacs
 from tests.node.scu_peers import scp
+from tests.stores import reading
 
 workflow_template = results.workflow_template
 OTHER = "2.25.1003"
@@ -47,7 +48,7 @@ class Node:
         self.now = 1000.0
         self.port = 104
         store.association("node")
-        self.intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: self.now)
+        self.intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: self.now)
 
     @property
     def delivering(self) -> Delivering:
@@ -62,7 +63,7 @@ class Node:
 
     def take(self, number: int, **attributes: Any) -> None:
         self.now += 1.0
-        self.intake.accept(received(ct(number, **attributes), association_id="node"))
+        take(self.intake, ct(number, **attributes), association_id="node")
 
     def complete(self, uid: str = SERIES) -> tuple[SeriesState, str | None]:
         series = self.store.series(uid)
@@ -165,7 +166,14 @@ def test_nothing_of_an_overtaken_revision_is_routed_or_sent(node: Node) -> None:
 def test_what_is_withheld_is_not_overdue(node: Node) -> None:
     analysed(node.store)
     node.delivering.route(SERIES, 1)
-    dispatcher = Dispatcher(Config(), node.store.blobs, node.store.ledger, clock=lambda: 5000.0)
+    dispatcher = Dispatcher(
+        Config(),
+        node.store.blobs,
+        node.store.ledger,
+        store=reading(node.store.blobs),
+        clock=lambda: 5000.0,
+        monotonic=lambda: 5000.0,
+    )
     node.take(2)
     dispatcher.remind()
     assert results.job_statuses(node.store) == {}

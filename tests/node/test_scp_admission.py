@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from pydicom.uid import CTImageStorage
+from structlog.testing import capture_logs
 
 from node.config import Peer
 from node.peers import Admission, Admitted
-from node.rejections import REMEMBERED, Rejections
+from node.rejections import WAITING_MAX, Rejections
 from storage import database
-from storage.errors import LedgerDown
 from storage.records import Association
 from storage.states import Ending
 from tests.node.receiving import (
@@ -86,22 +86,21 @@ def test_echo_by_dcmtk_and_its_association_row(tmp_path: Path) -> None:
     assert row.closed_at is not None and row.closed_at >= row.opened_at
 
 
-def test_an_end_that_the_database_did_not_take_is_written_later(
+def test_a_database_that_is_locked_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under the time at which it ended."""
-    away = LedgerDown("away")
+    """Beginning and end are written when it is free again, under their own times."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
     with receiver(tmp_path) as node:
-        node.association("a1")
-        with monkeypatch.context() as patch:
-            patch.setattr(node.scp, "_clock", lambda: 17.0)
-            patch.setattr(node.ledger, "writing", Mock(side_effect=away))
-            node.scp._close("a1", Ending.ABORTED)
-        assert node.associations()[0].closed_at is None
-        with associated(node.port):
-            first = node.associations()[0]
-            assert (first.id, first.ending, first.closed_at) == ("a1", Ending.ABORTED, 17.0)
-            assert node.scp._ended == []
+        times = iter([100.0, 117.0])
+        monkeypatch.setattr(node.scp, "_clock", lambda: next(times))
+        with node.locked():
+            with associated(node.port) as association:
+                assert association.is_established
+            eventually(lambda: not node.scp._here)
+            assert Store.associations(node) == []
+        (row,) = node.ended()
+    assert (row.opened_at, row.closed_at, row.ending) == (100.0, 117.0, Ending.RELEASED)
 
 
 def test_another_application_context_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,26 +166,48 @@ def _release(outcomes: list[Any]) -> None:
 def test_below_the_reserve_nobody_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with receiver(tmp_path) as node:
         node.intake._reserve_bytes = 2_048_000_000
-        monkeypatch.setattr(node.blobs, "free_bytes", lambda: 2_047_999_999)
+        monkeypatch.setattr(node.instances, "free_bytes", lambda: 2_047_999_999)
         assert rejection(request(node.port)) == (2, 3, 1)
         (told,) = eventually(lambda: node.events("rejected"))
         assert told.detail == "disk full: 2047 MB free, 2048 MB reserved"
         assert node.associations() == []
 
 
-def test_while_the_node_stops_nobody_is_let_in(tmp_path: Path) -> None:
+def test_while_the_node_stops_nobody_is_let_in_and_who_is_busy_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.upper_layer.accepted.DRAIN_IDLE_S", 30.0)
     with receiver(tmp_path) as node, associated(node.port) as association:
         stopping = threading.Thread(target=node.scp.drain, args=(30,))
         stopping.start()
-        eventually(lambda: node.scp._draining)
-        assert rejection(request(node.port)) == (2, 3, 1)
+        eventually(lambda: node.scp._lobby._deaf.is_set())
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", node.port), timeout=5)
         answer = store(association, encoded(ct()), sop_instance_uid=ct().SOPInstanceUID)
         assert answer.Status == 0x0000  # what is open goes on
         association.release()
         stopping.join(30)
         assert not stopping.is_alive()
-        with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.1", node.port), timeout=5)
+        assert [row.ending for row in node.ended()] == [Ending.RELEASED]
+
+
+def test_who_is_idle_when_the_node_stops_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.upper_layer.accepted.DRAIN_IDLE_S", 0.0)
+    with receiver(tmp_path) as node:
+        association = request(node.port)
+        began = time.monotonic()
+        node.scp.drain(600)
+        assert time.monotonic() - began < 60  # not to the end of its patience
+        eventually(lambda: association.is_aborted)
+        assert [row.ending for row in node.ended()] == [Ending.ABORTED]
+
+
+def test_who_has_connected_and_asks_while_the_node_stops_is_asked_to_come_again(tmp_path: Path) -> None:
+    with receiver(tmp_path) as node:
+        node.scp._draining = True
+        assert rejection(request(node.port)) == (2, 3, 1)
+        (told,) = eventually(lambda: node.events("rejected"))
+        assert told.detail == "the node is stopping"
 
 
 def test_what_is_open_when_the_patience_ends_is_aborted(tmp_path: Path) -> None:
@@ -197,14 +218,20 @@ def test_what_is_open_when_the_patience_ends_is_aborted(tmp_path: Path) -> None:
         assert [row.ending for row in node.ended()] == [Ending.ABORTED]
 
 
-def test_a_ledger_that_is_locked_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_is_hopelessly_behind_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
     with receiver(tmp_path) as node:
         with node.locked():
-            assert rejection(request(node.port)) == (2, 3, 1)
+            with associated(node.port):
+                pass
+            with monkeypatch.context() as patch:
+                patch.setattr("node.intake.BEHIND_S", 0.0)
+                assert rejection(request(node.port)) == (2, 3, 1)
         with associated(node.port):
             pass
-        assert [row.ending for row in node.ended()] == [Ending.RELEASED]
+        assert [row.ending for row in node.ended()] == [Ending.RELEASED] * 2
 
 
 def test_an_error_of_ours_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,19 +244,27 @@ def test_an_error_of_ours_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.Mon
             pass
 
 
-def test_a_peer_that_hangs_up_before_its_row_stands_leaves_nothing_open(tmp_path: Path) -> None:
+def test_a_peer_that_hangs_up_while_it_is_admitted_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with receiver(tmp_path, max_associations=1) as node:
-        with node.locked():  # the row has to wait
+        asked, go_on = threading.Event(), threading.Event()
+
+        def slow() -> None:
+            asked.set()
+            go_on.wait(30)
+
+        opened: list[socket.socket] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(node.intake, "check_ready", slow)
+            patch.setattr("tests.node.receiving._without_delay", lambda e: opened.append(_socket(e)))
             caller = threading.Thread(target=request, args=(node.port,))
-            opened: list[socket.socket] = []
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("tests.node.receiving._without_delay", lambda e: opened.append(_socket(e)))
-                caller.start()
-                eventually(lambda: node.scp._open)
+            caller.start()
+            assert asked.wait(30)
             opened[0].shutdown(socket.SHUT_RDWR)
-            eventually(lambda: not node.scp._open, what="the end is seen while the row waits")
-        caller.join(60)
-        assert [row.ending for row in node.ended()] == [Ending.ABORTED]
+            caller.join(60)
+            go_on.set()
+            assert [row.ending for row in node.ended()] == [Ending.ABORTED]
         with associated(node.port):  # its place is free
             pass
 
@@ -239,13 +274,19 @@ def _socket(event: Any) -> socket.socket:
     return connection
 
 
-def test_an_association_whose_thread_died_keeps_no_place(tmp_path: Path) -> None:
-    with receiver(tmp_path, max_associations=1) as node:
-        node.association("dead")
-        node.scp._open[threading.Thread()] = "dead"  # never started: not alive, and no event will come
+def test_an_error_within_an_association_frees_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as lines, receiver(tmp_path, max_associations=1) as node:
+        with monkeypatch.context() as patch:
+            patch.setattr("node.upper_layer.accepted.read_command", lambda *_: 1 / 0)
+            with associated(node.port) as association:
+                assert store(association, encoded(ct()), sop_instance_uid=ct().SOPInstanceUID) is None
         with associated(node.port):
             pass
         assert [row.ending for row in node.ended()] == [Ending.ABORTED, Ending.RELEASED]
+    assert [line["event"] for line in lines] == ["association failed", "association aborted"]
+    assert lines[1]["reason"] == "an error of ours: see the log"
 
 
 def test_a_connection_that_says_nothing_leaves_no_row(tmp_path: Path) -> None:
@@ -278,10 +319,32 @@ def test_a_rejection_is_told_once_a_minute_for_each_caller(tmp_path: Path) -> No
     def tell(now: float, calling: str = "X") -> int:
         who = Association(id="", calling_ae=calling, called_ae="CTNODE", address="192.0.2.1", opened_at=now)
         rejections.tell(who, admitted, now=now)
-        return len(node.events("rejected"))
+        return rejections._waiting.qsize()
 
     assert [tell(0), tell(59.9), tell(60.0), tell(60.1), tell(60.2, "Y")] == [1, 1, 2, 2, 3]
-    assert len(rejections._told) == 2
-    rejections._told.update({(str(n), "", ""): 0.0 for n in range(REMEMBERED)})
-    tell(200, "Z")
-    assert len(rejections._told) == 1
+    rejections.start()
+    rejections.stop()
+    assert [(each.at, each.subject) for each in node.events("rejected")] == [
+        (60.2, "Y"),
+        (60.0, "X"),
+        (0.0, "X"),
+    ]
+
+
+def test_a_flood_of_rejections_waits_for_no_database(tmp_path: Path) -> None:
+    node = Store(tmp_path)
+    rejections = Rejections(node.ledger)
+    admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason="no peer has this AE title")
+    with capture_logs() as lines:
+        for number in range(WAITING_MAX + 2):
+            who = Association(
+                id="", calling_ae=f"X{number}", called_ae="CTNODE", address="192.0.2.1", opened_at=0
+            )
+            rejections.tell(who, admitted, now=0)
+    assert rejections._waiting.qsize() == WAITING_MAX
+    assert [line["event"] for line in lines].count("association rejected") == WAITING_MAX + 2
+    (*_, last) = lines
+    assert (last["event"], last["reason"]) == (
+        "rejection not recorded",
+        "100 wait for the database already",
+    )

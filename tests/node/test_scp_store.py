@@ -42,6 +42,7 @@ from tests.node.receiving import (
     SERIES,
     Kept,
     Receiver,
+    Store,
     associated,
     ct,
     dcmtk_run,
@@ -230,36 +231,37 @@ def test_a_disk_that_fills_up_while_an_association_runs(
     with associated(node.port) as association:
         monkeypatch.setattr("node.intake.SPACE_CHECK_S", 0.0)
         node.intake._reserve_bytes = 5_000_000
-        monkeypatch.setattr(node.blobs, "free_bytes", lambda: 4_900_000)
+        monkeypatch.setattr(node.instances, "free_bytes", lambda: 4_900_000)
         answer = store(association, encoded(ct()), sop_instance_uid=UID_1)
         assert (answer.Status, answer.ErrorComment) == (0xA700, "disk full: 4 MB free, 5 MB reserved")
         assert node.kept() == NOTHING
-        monkeypatch.setattr(node.blobs, "free_bytes", lambda: 5_000_000)
+        monkeypatch.setattr(node.instances, "free_bytes", lambda: 5_000_000)
         assert store(association, encoded(ct()), sop_instance_uid=UID_1).Status == 0x0000
 
 
-def test_a_locked_ledger_refuses_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_ledger_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are kept, and the row follows when it can."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
     with receiver(tmp_path) as node, associated(node.port) as association:
         with node.locked():
-            answer = store(association, encoded(ct()), sop_instance_uid=UID_1)
-        assert answer.Status == 0xA700 and "database" in answer.ErrorComment
-        assert node.kept() == NOTHING
-        assert store(association, encoded(ct()), sop_instance_uid=UID_1).Status == 0x0000
+            assert store(association, encoded(ct()), sop_instance_uid=UID_1).Status == 0x0000
+            assert Store.kept(node).instances == ()
         assert node.kept().instances == (UID_1,)
+        assert node.data_set(UID_1) == encoded(ct())
 
 
-def test_a_ledger_that_is_gone_refuses_for_now(node: Receiver) -> None:
-    with associated(node.port) as association:
-        (node.root / "ledger.sqlite").rename(node.root / "elsewhere")
-        (node.root / "ledger.sqlite").mkdir()  # the next connection cannot be opened
-        node.ledger.close()
-        answer = store(association, encoded(ct()), sop_instance_uid=UID_1)
-        assert answer.Status == 0xA700
-        assert list(node.blobs.paths("instances")) == []
-        (node.root / "ledger.sqlite").rmdir()
-        (node.root / "elsewhere").rename(node.root / "ledger.sqlite")
-        assert store(association, encoded(ct()), sop_instance_uid=UID_1).Status == 0x0000
+def test_an_index_that_is_hopelessly_behind_refuses_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    with receiver(tmp_path) as node, associated(node.port) as association:
+        with node.locked():
+            assert store(association, encoded(ct(1)), sop_instance_uid=UID_1).Status == 0x0000
+            with monkeypatch.context() as patch:
+                patch.setattr("node.intake.BEHIND_S", 0.0)
+                answer = store(association, encoded(ct(2)), sop_instance_uid=f"{SERIES}.2")
+            assert answer.Status == 0xA700 and "the index is" in answer.ErrorComment
+        assert node.kept().instances == (UID_1,)
 
 
 def test_an_unforeseen_error_is_ours_and_the_scp_goes_on(
@@ -267,7 +269,7 @@ def test_an_unforeseen_error_is_ours_and_the_scp_goes_on(
 ) -> None:
     with associated(node.port) as association:
         with monkeypatch.context() as patch:
-            patch.setattr("storage.arrivals.add_instance", lambda *_: 1 / 0)
+            patch.setattr("node.intake.parse", lambda *_: 1 / 0)
             answer = store(association, encoded(ct()), sop_instance_uid=UID_1)
         assert answer.Status == 0x0110
         assert node.kept() == NOTHING
@@ -416,7 +418,7 @@ def test_a_write_that_fails_is_refused_for_now(node: Receiver, monkeypatch: pyte
         raise Unavailable("the file system refuses: Read-only file system")
 
     with associated(node.port) as association:
-        monkeypatch.setattr(node.blobs, "put", full)
+        monkeypatch.setattr(node.instances, "keep", full)
         answer = store(association, encoded(ct()), sop_instance_uid=UID_1)
     assert (answer.Status, answer.ErrorComment) == (0xA700, "the file system refuses: Read-only file system")
     assert node.kept() == NOTHING

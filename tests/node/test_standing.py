@@ -22,7 +22,7 @@ from storage.errors import ConfigError
 from storage.records import Event, VolumeRow
 from storage.states import DeliveryState, SeriesState, Source
 from tests.node import results
-from tests.node.receiving import SERIES, Store, ct, received
+from tests.node.receiving import SERIES, Store, ct, take
 from tests.node.results import analysed, job_statuses, states, workflow_ledger
 
 workflow_template = results.workflow_template
@@ -108,8 +108,8 @@ def test_one_series_in_full(store: Store) -> None:
 
 
 def test_a_series_that_is_received_says_what_it_waits_for(store: Store) -> None:
-    intake = Intake(store.blobs, store.ledger, reserve_bytes=0, clock=lambda: NOW - 1)
-    intake.accept(received(ct(2), association_id="open"))
+    intake = Intake(store.instances, store.ledger, reserve_bytes=0, clock=lambda: NOW - 1)
+    take(intake, ct(2), association_id="open")
     with store.ledger.reading() as connection:
         found = standing.series_standing(connection, SERIES, Assembly(), NOW)
     assert found is not None and found.waits is not None

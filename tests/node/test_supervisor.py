@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from node import supervisor
-from node.supervisor import Child, Supervisor, children
+from node.supervisor import Child, Supervisor
 from storage.process import SUPERVISED
 from tests.waiting import eventually
 
@@ -70,13 +70,13 @@ def test_each_wait_is_twice_the_last_up_to_the_longest_and_a_steady_run_forgets_
     now = 1000.0
     for _ in range(8):
         member.started_at = now
-        each._bury(member, 1, now + 59.9)
-        waits.append(member.restart_at - (now + 59.9))
+        each._bury(member, 1, now + 4.9)
+        waits.append(member.restart_at - (now + 4.9))
         now = member.restart_at
     assert [round(wait, 6) for wait in waits] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     member.started_at = now
-    each._bury(member, 1, now + 60.0)
-    assert round(member.restart_at - (now + 60.0), 6) == 0.5
+    each._bury(member, 1, now + 5.0)
+    assert round(member.restart_at - (now + 5.0), 6) == 0.5
 
 
 def test_it_is_not_started_before_its_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,15 +90,38 @@ def test_it_is_not_started_before_its_wait_is_over(monkeypatch: pytest.MonkeyPat
     assert started == [10.0]
 
 
-def test_they_stop_in_the_order_of_their_start(tmp_path: Path) -> None:
-    """The receiver first: what it still takes in is completed and delivered by the others."""
+def test_they_stop_stage_by_stage_and_those_of_one_stage_together(tmp_path: Path) -> None:
+    """The receivers first: what they still take in is completed and delivered by the others."""
     up, down = tmp_path / "up", tmp_path / "down"
     code = OBEDIENT.format(say=says(up, "{role}")) + "; " + says(down, "{role}")
-    members = [child(role, code.replace("{role}", role)) for role in ("receiver", "dispatcher", "worker")]
-    with supervised(*members):
-        eventually(lambda: len(lines(up)) == 3)
+    roles = {"worker": 2, "dispatcher": 1, "receiver": 0}
+    members = [child(role, code.replace("{role}", role)) for role in roles]
+    both = tmp_path / "both"
+    waits = (
+        f"{says(both, 'x')}; import time\nwhile open({str(both)!r}).read().count('x') < 2: time.sleep(0.01)"
+    )
+    pair = [child(f"pair {n}", f"{OBEDIENT.format(say=says(up, 'pair'))}; {waits}") for n in range(2)]
+    for member, stage in zip([*members, *pair], [*roles.values(), 3, 3], strict=True):
+        member.stage = stage
+    with supervised(*members, *pair):
+        eventually(lambda: len(lines(up)) == 5)
     assert lines(down) == ["receiver", "dispatcher", "worker"]
-    assert [member.process.returncode for member in members if member.process] == [0, 0, 0]
+    assert lines(both) == ["x", "x"]
+
+
+def test_what_is_let_go_of_goes_before_anybody_is_told_to_stop(tmp_path: Path) -> None:
+    up, down = tmp_path / "up", tmp_path / "down"
+    code = OBEDIENT.format(say=says(up, "up")) + "; " + says(down, "stopped")
+    each = Supervisor(children=(child("x", code),), before_stopping=lambda: down.write_text("released\n"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor.signal, "signal", lambda *_: None)
+        patch.chdir(REPOSITORY)
+        running = threading.Thread(target=each.run)
+        running.start()
+        eventually(lambda: lines(up))
+        each.stopping.set()
+        running.join(60)
+    assert lines(down) == ["released", "stopped"]
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +181,15 @@ def test_a_process_alone_stops_at_a_signal_and_not_at_the_end_of_its_input(
     assert process.wait(30) == 0
 
 
-def test_one_child_for_each_role() -> None:
-    made = children({"receiver": ("a", "b"), "worker": ("c",)})
-    assert [(each.role, each.command) for each in made] == [("receiver", ("a", "b")), ("worker", ("c",))]
+def test_a_child_has_the_environment_and_the_descriptors_that_it_is_given(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, False)
+    told = f"import os; os.write({writing}, os.environ['TOLD'].encode()); "
+    code = told + OBEDIENT.format(say="pass")
+    each = Child(
+        role="told", command=(PYTHON, "-c", code), environment={"TOLD": "yes"}, descriptors=(writing,)
+    )
+    with supervised(each):
+        assert os.read(reading, 10) == b"yes"
+    os.close(reading)
+    os.close(writing)

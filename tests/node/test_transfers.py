@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from node.__main__ import app
-from node.bench_completion import OURS, UNTOLD, compare
+from node.bench.completion import OURS, UNTOLD, compare
 from node.recording import Happening, Kind
 from node.replay import fixed_timer
 from node.transfers import MANNERS, Transfers, simulate

@@ -178,6 +178,21 @@ def test_associations_that_were_open_when_the_receiver_stopped_are_lost(ledger: 
         ]
 
 
+@pytest.mark.parametrize(
+    ("receiver", "receivers", "expected"), [(1, None, "b"), (0, 2, "ac"), (0, 3, "a"), (2, None, "c")]
+)
+def test_a_receiver_loses_its_own_associations(
+    ledger: Ledger, receiver: int, receivers: int | None, expected: str
+) -> None:
+    """And the first one those of receivers that are no more."""
+    with ledger.writing() as connection:
+        for number, id in enumerate("abc"):
+            arrivals.open_association(connection, replace(association(id), receiver=number))
+        count = arrivals.close_lost_associations(connection, 9.0, receiver=receiver, receivers=receivers)
+        lost = [id for id in "abc" if _ending(connection, id) == (9.0, "lost")]
+    assert (count, "".join(lost)) == (len(expected), expected)
+
+
 def _ending(connection: object, id: str) -> tuple[float, str]:
     row = connection.execute(  # type: ignore[attr-defined]
         text("SELECT closed_at, ending FROM association WHERE id = :id"), {"id": id}

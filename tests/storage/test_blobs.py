@@ -91,6 +91,9 @@ class _Short:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
+    def close(self) -> None:
+        os.close(self._descriptor)
+
     def fileno(self) -> int:
         return self._descriptor
 

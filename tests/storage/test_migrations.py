@@ -11,12 +11,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, create_engine, inspect, text
+from sqlalchemy import CheckConstraint, create_engine, inspect, text, update
 
-from storage import database
+from storage import arrivals, database, schema
 from storage.errors import LedgerDown
 from storage.ledger import Ledger
 from storage.schema import metadata
+from tests.storage.rows import instance
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 
@@ -155,4 +156,22 @@ def test_a_migration_that_leaves_a_row_without_its_series_is_undone(tmp_path: Pa
     with ledger.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM volume")).scalar() == 0
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    ledger.close()
+
+
+def test_there_is_no_way_back_while_instances_are_in_segments(empty_url: str) -> None:
+    """Without their column the rows would point at nothing; with plain files alone it is allowed."""
+    ledger, config = Ledger(empty_url), Config()
+    ledger.migrate()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(1))
+        connection.execute(update(schema.instance).values(segment="a" * 32))
+    with (
+        pytest.raises(ValueError, match="1 instances are in segments: export them before"),
+        database.altering(ledger.engine) as connection,
+    ):
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+    assert _differences(ledger) == []
     ledger.close()

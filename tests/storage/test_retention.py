@@ -7,14 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select, update
 
-from storage import arrivals, deliveries, events, outcomes, retention, schema
+from storage import arrivals, deliveries, events, marks, outcomes, retention, schema
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.ledger import Ledger
-from storage.records import Event, Instance
+from storage.locator import segment_of
+from storage.records import Event, Instance, SegmentMark
+from storage.segments.store import SegmentStore
 from storage.states import Ending, SeriesState
 from tests.storage.rows import OTHER_SERIES, SERIES, add_analysed, association, complete, instance, result
+from tests.storage.segments.keeping import PAGE, content, keep, segment_store
 from tests.storage.test_arrivals import wait_until_blocked
 
 DAY_S = 86_400.0
@@ -250,3 +253,89 @@ def test_a_dead_letter_that_is_revived_just_before_keeps_its_series(ledger: Ledg
     with ledger.reading() as connection:
         assert len(deliveries.waiting(connection, SERIES, "PACS")) == 1
         assert len(outcomes.results_of(connection, SERIES, 1)) == 1
+
+
+def _segments(root: Path, ledger: Ledger, spares: int = 0) -> tuple[SegmentStore, list[str]]:
+    """Two full segments and one that is written in: each with one instance, all of them indexed."""
+    store = segment_store(root, pages=8, spares=spares)
+    locators = [keep(store, number, content(number, 6 * PAGE)) for number in (1, 2, 3)]
+    with ledger.writing() as connection:
+        marks.note(connection, store.marks(locators), OLD)
+    store.indexed(locators)
+    return store, locators
+
+
+def _row(ledger: Ledger, number: int, locator: str) -> None:
+    with ledger.writing() as connection:
+        arrivals.add_instance(connection, instance(number, at=OLD))
+        where = schema.instance.c.sop_instance_uid == instance(number).header.sop_instance_uid
+        place = {"path": locator, "segment": segment_of(locator)}
+        connection.execute(update(schema.instance).where(where).values(**place))
+
+
+def _noted(ledger: Ledger) -> set[str]:
+    with ledger.reading() as connection:
+        return set(marks.noted(connection))
+
+
+def test_segments_without_any_row_are_given_back(ledger: Ledger, tmp_path: Path) -> None:
+    store, locators = _segments(tmp_path, ledger)
+    names = [str(segment_of(locator)) for locator in locators]
+    _row(ledger, 1, locators[0])
+    assert retention.give_back(store, ledger) == 1  # of the first an instance is there, the last is not full
+    assert set(store.segments()) == _noted(ledger) == {names[0], names[2]}
+    with ledger.writing() as connection:
+        connection.execute(delete(schema.instance))
+        aside = {"sop_instance_uid": "1.2", "digest": "0", "path": locators[0], "received_at": OLD}
+        connection.execute(insert(schema.aside).values(**aside, reason="other", segment=names[0]))
+    assert retention.give_back(store, ledger) == 0  # one is kept aside in it
+    with ledger.writing() as connection:
+        connection.execute(delete(schema.aside))
+    assert retention.give_back(store, ledger) == 1
+    assert set(store.segments()) == _noted(ledger) == {names[2]}
+    store.close()
+
+
+def test_as_many_as_are_wanted_become_spare_ones(ledger: Ledger, tmp_path: Path) -> None:
+    writer, locators = _segments(tmp_path, ledger)
+    store = segment_store(tmp_path, pages=8, spares=1)
+    inodes = {writer.range(locator).path.stat().st_ino for locator in locators[:2]}
+    assert retention.give_back(store, ledger) == 2
+    [spare] = (tmp_path / "segments" / "spare").iterdir()
+    assert spare.stat().st_ino in inodes
+    assert len(store.segments()) == 1
+    writer.close()
+    store.close()
+
+
+def test_a_stop_between_the_steps_brings_nothing_back(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark goes last: without it the segment would be read as one that nobody has indexed."""
+    store, _locators = _segments(tmp_path, ledger)
+    on_disk = set(store.segments())
+
+    def stop(_name: str) -> bool:
+        assert _noted(ledger) == on_disk
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "recycle", stop)
+    with pytest.raises(KeyboardInterrupt):
+        retention.give_back(store, ledger)
+    store.close()
+    monkeypatch.undo()
+    again = segment_store(tmp_path, pages=8)
+    with ledger.reading() as connection:
+        noted = marks.noted(connection)
+    assert list(again.unindexed(noted)) == []
+    assert retention.give_back(again, ledger) == 2
+    again.close()
+
+
+def test_marks_of_segments_that_are_not_here_stay(ledger: Ledger, tmp_path: Path) -> None:
+    """The folder may not be mounted: when it is again, its segments must not be read as new ones."""
+    elsewhere = SegmentMark(name="a" * 32, indexed_to=4096, sealed=True)
+    with ledger.writing() as connection:
+        marks.note(connection, [elsewhere], OLD)
+    assert retention.give_back(segment_store(tmp_path), ledger) == 0
+    assert _noted(ledger) == {"a" * 32}

@@ -1,0 +1,118 @@
+"""`ctnode bench`: our receiver beside others, the gate beside the reading of headers, in alternating rounds.
+
+Absolute rates of a shared machine are noise; the ratio of two rates of one round is what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from node.bench import series
+from node.bench.association import Associations, idle_share, set_up
+from node.bench.gate import GateFigures, measure
+from node.bench.receive import Figures, compare
+from node.bench.receivers import installed, ours, write_ahead
+from node.bench.tables import association_table, gate_table, receive_table
+
+app: Final = typer.Typer()
+bench_app: Final = typer.Typer(no_args_is_help=True)
+app.add_typer(bench_app, name="bench", help="Measurements that anybody can repeat.")
+console: Final = Console()
+
+SIMULATED: Final = 60
+"""Slices whose pixels are sent, over and over, under other UIDs."""
+
+SEGMENT_BYTES: Final = 256 << 20
+"""Of the default configuration."""
+
+SPARES_MORE: Final = 9
+"""Segments beyond what the instances fill: each receiver holds one that is not full, and as many wait."""
+
+SPARES_MAX: Final = 64
+"""What the configuration allows."""
+
+IDLE: Final = 8
+"""Silent associations."""
+
+GATE_REACH_MM: Final = 600.0
+"""Of the simulated series that the gate judges: somewhat less than the trunk."""
+
+GATE_SPACING_MM: Final = 5.0
+"""Of its slices at most."""
+
+GATE_MATRIX: Final = "64"
+"""Its columns: no pixel is read, so small ones do."""
+
+
+@bench_app.command()
+def receive(
+    associations: Annotated[int, typer.Option(min=1, max=64, help="Senders at the same time.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
+    instances: Annotated[int, typer.Option(min=20, help="Instances that each sender sends.")] = 120,
+    store: Annotated[str, typer.Option(help="How ours keeps them: segments or files.")] = "segments",
+    cold: Annotated[bool, typer.Option("--cold", help="Without segments that are written ahead.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Instances a second of our receivers beside those of others, all with TCP_NODELAY=1.
+
+    ctnode and Orthanc answer after the bytes are on stable storage; the others never sync.
+    """
+    with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
+        folder = Path(name)
+        files = series.simulated(folder / "ct", seed=1, slices=SIMULATED)
+        sent = series.copies(files, folder, series=associations, instances=instances)
+        size = sum(file.stat().st_size for each in sent for file in each)
+        spares = 0 if cold or store == "files" else min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE)
+        own = ours(store=store, spares=spares)
+        write_ahead(own, folder / own.name, spares=spares)
+        truth = series.contents([file for each in sent for file in each])
+        figures = compare((own, *installed()), sent, truth, folder, rounds=rounds)
+    console.print(receive_table(figures))
+    _write(json_file, figures)
+
+
+@bench_app.command()
+def association(
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
+    times: Annotated[int, typer.Option(min=1, help="Associations in each round.")] = 50,
+    idle_s: Annotated[float, typer.Option(min=1, help="Seconds of silence.")] = 20.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Time to an association, beside DCMTK's, and what eight silent ones cost."""
+    own = ours(store="segments", spares=0)
+    dcmtk = [receiver for receiver in installed() if receiver.name == "storescp_fork"]
+    with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
+        folder = Path(name)
+        took = set_up((own, *dcmtk), folder, rounds=rounds, times=times)
+        share = idle_share(own, folder / "idle", associations=IDLE, seconds=idle_s)
+    figures = Associations(set_up=took, idle_associations=IDLE, idle_percent_of_core=100 * share)
+    console.print(association_table(figures))
+    _write(json_file, figures)
+
+
+@bench_app.command()
+def gate(
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 9,
+    slices: Annotated[int, typer.Option(min=3, max=1200, help="Instances of the series.")] = 1000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Time of the verdict on a series from its rows alone, beside reading its headers with pydicom."""
+    with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
+        spacing_mm = f"{min(GATE_REACH_MM / slices, GATE_SPACING_MM):.3f}"
+        options = ("--spacing-mm", spacing_mm, "--matrix", GATE_MATRIX)
+        paths = series.simulated(Path(name) / "ct", seed=1, slices=slices, options=options)
+        figures = measure(paths, Path(name), rounds=rounds)
+    console.print(gate_table(figures))
+    _write(json_file, figures)
+
+
+def _write(json_file: Path | None, figures: Figures | GateFigures | Associations) -> None:
+    if json_file is not None:
+        json_file.write_text(json.dumps(asdict(figures), indent=1) + "\n")

@@ -1,0 +1,183 @@
+"""Alternating rounds: each receiver gets the same instances, one after the other, again and again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from node.bench.kept import kept
+from node.bench.processes import cpu_s, syncs, tracer
+from node.bench.receivers import AE_TITLE, ENVIRONMENT, NAME, Receiver, running
+from storage.errors import CtnodeError
+
+SYNCED_INSTANCES: Final = 10
+"""Instances for which calls that sync are counted."""
+WARM_UP: Final = 5
+"""Instances before them: what is done once is not counted."""
+
+
+class NotStored(CtnodeError):
+    """A receiver did not keep what it acknowledged: its time says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One receiver in one round."""
+
+    instances_per_s: float  # from the first byte of the first sender to the last response of the last
+    cpu_ms: float  # of the receiver and all its processes, for each instance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What `ctnode bench receive` found for one number of associations."""
+
+    associations: int  # senders at the same time
+    rounds: int
+    instances_per_association: int
+    bytes_per_instance: float
+    instances_per_s: dict[str, float]  # receiver -> median of the rounds
+    cpu_ms_per_instance: dict[str, float]  # receiver -> median of the rounds
+    ratios: dict[str, float]  # receiver -> median of ours over it, of the same round each
+    ratio_range: dict[str, tuple[float, float]]  # receiver -> lowest and highest of them
+    syncs_per_10_instances: dict[str, int] | None  # calls that sync; None where strace is not installed
+
+
+def compare(
+    receivers: Sequence[Receiver],
+    series: Sequence[Sequence[Path]],
+    truth: Mapping[str, str],
+    folder: Path,
+    *,
+    rounds: int,
+) -> Figures:
+    """Every receiver in every round, beginning with another one each time.
+
+    Args:
+        receivers: ours among them.
+        series: the files of each sender.
+        truth: what must be stored in the end (`node.bench.series.contents`).
+        folder: for their storage; what a receiver stored is removed after its turn.
+        rounds: how many.
+
+    Raises:
+        NotStored: a receiver refused an instance, or has not stored it as it was.
+    """
+    turns: dict[str, list[Turn]] = defaultdict(list)
+    for number in range(rounds):
+        first = number % len(receivers)
+        for receiver in (*receivers[first:], *receivers[:first]):
+            turns[receiver.name].append(take_turn(receiver, series, truth, folder / receiver.name))
+    sent = [file for files in series for file in files]
+    return Figures(
+        associations=len(series),
+        rounds=rounds,
+        instances_per_association=len(series[0]),
+        bytes_per_instance=sum(file.stat().st_size for file in sent) / len(sent),
+        instances_per_s={name: median(t.instances_per_s for t in own) for name, own in turns.items()},
+        cpu_ms_per_instance={name: median(t.cpu_ms for t in own) for name, own in turns.items()},
+        ratios={name: median(ratios) for name, ratios in _ratios(turns)},
+        ratio_range={name: (min(ratios), max(ratios)) for name, ratios in _ratios(turns)},
+        syncs_per_10_instances=_syncs(receivers, series[0], folder),
+    )
+
+
+def _ratios(turns: Mapping[str, Sequence[Turn]]) -> Iterator[tuple[str, list[float]]]:
+    for name, others in turns.items():
+        if name != NAME:
+            pairs = zip(turns[NAME], others, strict=True)
+            yield name, [own.instances_per_s / other.instances_per_s for own, other in pairs]
+
+
+def take_turn(
+    receiver: Receiver, series: Sequence[Sequence[Path]], truth: Mapping[str, str], folder: Path
+) -> Turn:
+    """Start it, send, stop it, and look at what it has stored."""
+    os.sync()  # what others left to be written is not written at our expense
+    with running(receiver, folder) as it, senders(it.port, series) as ready:
+        before_s = cpu_s(it.pid)
+        seconds = _sent(receiver, ready)
+        instances = sum(map(len, series))
+        cpu_ms = 1000 * (cpu_s(it.pid) - before_s) / instances
+    if (found := kept(receiver.name, folder)) != truth:
+        wrong = sum(found.get(uid) != digest for uid, digest in truth.items())
+        raise NotStored(f"{receiver.name}: {wrong} of {len(truth)} instances are not there as they were sent")
+    receiver.clean(folder)
+    return Turn(instances_per_s=instances / seconds, cpu_ms=cpu_ms)
+
+
+@contextmanager
+def senders(port: int, series: Sequence[Sequence[Path]]) -> Iterator[list[subprocess.Popen[str]]]:
+    """A sender for each series, with its association open and everything in memory."""
+    command = [sys.executable, "-m", "node.bench.sender", str(port), AE_TITLE]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
+    started: list[subprocess.Popen[str]] = [subprocess.Popen(command, **pipes) for _ in series]  # type: ignore[call-overload]
+    try:
+        for sender, files in zip(started, series, strict=True):
+            _tell(sender, "\n".join(map(str, files)) + "\n")
+        for sender in started:
+            _hear(sender)
+        yield started
+        for sender in started:
+            sender.wait(60)
+    finally:
+        for sender in started:
+            sender.kill()
+            sender.communicate()
+
+
+def _tell(sender: subprocess.Popen[str], text: str) -> None:
+    assert sender.stdin is not None
+    sender.stdin.write(text + "\n")
+    sender.stdin.flush()
+
+
+def _hear(sender: subprocess.Popen[str]) -> list[str]:
+    assert sender.stdout is not None
+    line = sender.stdout.readline()
+    if not line:
+        raise NotStored("a sender ended: the receiver gave no association, or hung up")
+    return line.split()
+
+
+def _sent(receiver: Receiver, ready: Sequence[subprocess.Popen[str]]) -> float:
+    """Seconds from the first sender's start to the last one's end."""
+    for sender in ready:
+        _tell(sender, "")
+    answers = [_hear(sender) for sender in ready]
+    if refused := sum(int(answer[2]) for answer in answers):
+        raise NotStored(f"{receiver.name} refused {refused} instances")
+    return max(float(answer[1]) for answer in answers) - min(float(answer[0]) for answer in answers)
+
+
+def _syncs(receivers: Sequence[Receiver], files: Sequence[Path], folder: Path) -> dict[str, int] | None:
+    """Calls that sync for ten instances of one association, after some that warm up."""
+    if shutil.which("strace") is None:
+        return None
+    return {
+        receiver.name: _syncs_of(receiver, files, folder / f"traced-{receiver.name}")
+        for receiver in receivers
+    }
+
+
+def _syncs_of(receiver: Receiver, files: Sequence[Path], folder: Path) -> int:
+    counted: list[int] = []
+    first, then = files[:WARM_UP], files[WARM_UP : WARM_UP + SYNCED_INSTANCES]
+    output = folder.with_suffix(".strace")
+    with running(receiver, folder, wrapper=tracer(output)) as it:
+        for part in (first, then):
+            with senders(it.port, [part]) as ready:
+                counted.append(syncs(output))
+                _sent(receiver, ready)
+        counted.append(syncs(output))
+    shutil.rmtree(folder)
+    return counted[2] - counted[1]

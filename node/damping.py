@@ -1,0 +1,26 @@
+"""What repeats itself is told once in a while: a caller that tries every second floods nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+SILENCE_S: Final = 60.0
+REMEMBERED: Final = 1000
+"""How many are remembered; a port scanner cannot fill the memory."""
+
+
+class Damper:
+    """Remembers what was told. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._told: dict[Hashable, float] = {}
+
+    def is_news(self, what: Hashable, now: float) -> bool:
+        """Whether this is to be told: it was not, within the last minute."""
+        if now - self._told.get(what, float("-inf")) < SILENCE_S:
+            return False
+        if len(self._told) >= REMEMBERED:
+            self._told.clear()
+        self._told[what] = now
+        return True

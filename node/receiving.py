@@ -1,0 +1,90 @@
+"""A receiver's process: rows and bytes agree, then instances are taken until it is told to stop.
+
+It imports what it needs and no more: after a crash, callers wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Final
+
+import typer
+
+from node import listening, tls
+from node.config import Config
+from node.intake import MEGABYTE, Intake
+from node.listening import Bound, Transport
+from node.opening import storage_of, store_of
+from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
+from node.recovery import Recovered, recover
+from node.scp import StorageScp
+from node.upper_layer.lobby import Listener
+from storage import events, logs
+from storage.logs import log
+from storage.process import until_told_to_stop
+from storage.records import Event
+
+DRAIN_S: Final = 20.0
+"""How long open associations may go on when the node stops."""
+INDEX_S: Final = 3.0
+"""How long the last rows may take then; what is not written is found by the next start."""
+
+NumberOption = Annotated[int, typer.Option(min=0, help="Of the receiving processes, from 0.")]
+
+
+def run_receiver(config: Config, number: int = 0) -> None:
+    """A receiver: make rows and bytes agree, then receive until told to stop.
+
+    Raises:
+        ConfigError: it was started by itself, and a port cannot be had.
+    """
+    logs.configure("receiver")
+    stopping = until_told_to_stop()
+    blobs, ledger = storage_of(config)
+    store = store_of(config)
+    bound = listening.inherited() or listening.bind(config)
+    recovered = recover(
+        store, blobs, ledger, time.time(), receiver=number, receivers=config.node.receiver_count
+    )
+    _tell_recovered(recovered)
+    store.prepare()
+    intake = Intake(store, ledger, reserve_bytes=config.storage.reserve_mb * MEGABYTE)
+    intake.start()
+    scp = StorageScp(config, intake, ledger, listeners=_listeners(config, bound), receiver=number)
+    with ledger.writing() as connection:
+        about = Event(at=time.time(), kind="receiver listens", subject=config.node.ae_title, detail="")
+        events.tell(connection, about)
+    if not stopping.is_set():  # it was told to while it made itself ready: nobody is let in to be sent away
+        scp.start()
+    log().info("listening", called_ae=config.node.ae_title, port=config.node.port)
+    stopping.wait()
+    scp.drain(DRAIN_S)
+    intake.flush(INDEX_S)
+    intake.stop()
+    store.close()
+
+
+def _tell_recovered(recovered: Recovered) -> None:
+    log().info(
+        "recovered",
+        instances=recovered.indexed,
+        reason=f"{recovered.damaged} damaged, {recovered.aside} kept aside, "
+        f"{recovered.unfinished} unfinished, {recovered.associations} lost associations",
+    )
+
+
+def _listeners(config: Config, bound: tuple[Bound, ...]) -> tuple[Listener, ...]:
+    secured = tls.server_context(config.tls) if config.tls.port is not None else None
+    return tuple(
+        Listener(socket=each.socket, tls=secured if each.transport is Transport.TLS else None)
+        for each in bound
+    )
+
+
+def main(config: ConfigOption = DEFAULT_CONFIG, number: NumberOption = 0) -> None:
+    """A receiving process; `ctnode serve` starts them."""
+    run_receiver(load_or_exit(config), number)
+
+
+if __name__ == "__main__":
+    typer.run(main)

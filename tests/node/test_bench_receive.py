@@ -1,0 +1,131 @@
+"""The benchmark itself: it counts what was stored, and a receiver that lies has no figures."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from node.bench import series
+from node.bench.association import idle_share, set_up
+from node.bench.processes import cpu_s
+from node.bench.receive import Figures, NotStored, compare
+from node.bench.receivers import AE_TITLE, NAME, Receiver, installed, ours, recycle, running, write_ahead
+from node.bench.sender import Peer, all_contexts
+from node.bench.tables import receive_table
+from tests.dcmtk import find
+
+INSTANCES = 20
+FORGETFUL = """
+import sys
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+ae = AE(ae_title="BENCH")
+ae.supported_contexts = AllStoragePresentationContexts
+ae.add_supported_context("1.2.840.10008.1.1")
+ae.start_server(("127.0.0.1", int(sys.argv[1])), evt_handlers=[(evt.EVT_C_STORE, lambda event: {status})])
+"""
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    folder = tmp_path_factory.mktemp("bench")
+    files = series.simulated(folder / "ct", seed=1, slices=3, options=("--matrix", "64"))
+    return series.copies(files, folder, series=2, instances=INSTANCES)
+
+
+@pytest.fixture(scope="module")
+def truth(sent: list[list[Path]]) -> dict[str, str]:
+    return series.contents([file for files in sent for file in files])
+
+
+def storescp() -> Receiver:
+    if find("storescp") is None:
+        pytest.skip("DCMTK is not installed: storescp")
+    return next(each for each in installed() if each.name == "storescp_fork")
+
+
+def forgetful(status: int) -> Receiver:
+    """Says the status to every instance, and keeps none."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [sys.executable, "-c", FORGETFUL.format(status=status), str(port)]
+
+    return Receiver(name="forgetful", program=sys.executable, syncs=False, command=command)
+
+
+def test_copies_are_other_instances_with_the_same_pixels(
+    sent: list[list[Path]], truth: dict[str, str]
+) -> None:
+    assert [len(files) for files in sent] == [INSTANCES, INSTANCES]
+    assert len(truth) == 2 * INSTANCES
+    assert len(set(truth.values())) == 3
+
+
+def test_every_receiver_gets_all_and_ours_is_held_against_the_others(
+    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+) -> None:
+    figures = compare((ours(store="segments", spares=0), storescp()), sent, truth, tmp_path, rounds=2)
+    rates = figures.instances_per_s
+    assert set(rates) == {NAME, "storescp_fork"}
+    assert set(figures.ratios) == {"storescp_fork"}
+    low, high = figures.ratio_range["storescp_fork"]
+    assert 0 < low <= figures.ratios["storescp_fork"] <= high
+    assert (figures.associations, figures.rounds, figures.instances_per_association) == (2, 2, INSTANCES)
+    if shutil.which("strace") is not None:
+        assert figures.syncs_per_10_instances is not None
+        assert figures.syncs_per_10_instances["storescp_fork"] == 0
+        assert figures.syncs_per_10_instances[NAME] >= 10, "an instance was acknowledged before a sync"
+    assert receive_table(figures).row_count == 2
+    assert isinstance(figures, Figures)
+
+
+def test_who_says_success_and_keeps_nothing_has_no_figures(
+    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(NotStored, match=rf"^forgetful: {2 * INSTANCES} of {2 * INSTANCES} instances are not"):
+        compare((forgetful(0x0000),), sent, truth, tmp_path, rounds=1)
+
+
+def test_who_refuses_has_no_figures(sent: list[list[Path]], truth: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(NotStored, match=f"^forgetful refused {2 * INSTANCES} instances$"):
+        compare((forgetful(0xA700),), sent, truth, tmp_path, rounds=1)
+
+
+def test_segments_are_written_ahead_and_used_again(
+    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+) -> None:
+    own, folder = ours(store="segments", spares=2), tmp_path / NAME
+    write_ahead(own, folder, spares=2)
+    ahead = {file.stat().st_ino for file in (folder / "data/segments/spare").iterdir()}
+    compare((own,), sent, truth, tmp_path, rounds=1)
+    again = {file.stat().st_ino for file in (folder / "data/segments/spare").iterdir()}
+    assert len(ahead) == 2
+    assert ahead <= again
+    recycle(folder)
+    assert {file.name for file in (folder / "data").iterdir()} == {"segments"}
+
+
+def test_set_up_and_silence_are_measured(tmp_path: Path) -> None:
+    own = ours(store="segments", spares=0)
+    times = set_up((own, storescp()), tmp_path, rounds=1, times=3)
+    assert set(times) == {NAME, "storescp_fork"}
+    assert all(each.all_contexts_ms > 0 and each.one_context_ms > 0 for each in times.values())
+    assert 0 <= idle_share(own, tmp_path / "idle", associations=2, seconds=1.0) <= 2
+
+
+def test_all_contexts_are_as_many_as_an_association_can_have_and_all_accepted(tmp_path: Path) -> None:
+    assert len(all_contexts()) == 128
+    with running(ours(store="segments", spares=0), tmp_path) as it:
+        peer = Peer(it.port, AE_TITLE, all_contexts())
+        assert peer.accepted == 128
+        peer.release()
+
+
+def test_processor_time_counts_children_and_those_that_ended(tmp_path: Path) -> None:
+    with running(storescp(), tmp_path) as it:
+        before_s = cpu_s(it.pid)
+        for _ in range(40):
+            Peer(it.port, AE_TITLE, all_contexts()).release()
+        assert cpu_s(it.pid) > before_s
