@@ -55,7 +55,7 @@ GATE_MATRIX: Final = "64"
 def receive(
     associations: Annotated[int, typer.Option(min=1, max=64, help="Senders at the same time.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
-    instances: Annotated[int, typer.Option(min=20, help="Instances that each sender sends.")] = 120,
+    instances: Annotated[int, typer.Option(min=20, help="Instances that each sender sends.")] = 160,
     store: Annotated[str, typer.Option(help="How ours keeps them: segments or files.")] = "segments",
     cold: Annotated[bool, typer.Option("--cold", help="Without segments that are written ahead.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
@@ -70,8 +70,8 @@ def receive(
         sent = series.copies(files, folder, series=associations, instances=instances)
         size = sum(file.stat().st_size for each in sent for file in each)
         spares = 0 if cold or store == "files" else min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE)
-        own = ours(store=store, spares=spares)
-        write_ahead(own, folder / own.name, spares=spares)
+        own = ours(store=store, spares=0)
+        write_ahead(folder / own.name, spares=spares)
         truth = series.contents([file for each in sent for file in each])
         figures = compare((own, *installed()), sent, truth, folder, rounds=rounds)
     console.print(receive_table(figures))

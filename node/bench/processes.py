@@ -46,8 +46,8 @@ def _stats() -> dict[int, _Stat]:
 
 
 def tracer(output: Path) -> list[str]:
-    """What starts a program so that its calls that sync are written down: strace."""
-    return ["strace", "-f", "-qq", "-e", f"trace={','.join(SYNCS)}", "-o", str(output)]
+    """What starts a program so that its calls that sync are written down: strace, which stands aside (-D)."""
+    return ["strace", "-D", "-f", "-qq", "-e", f"trace={','.join(SYNCS)}", "-o", str(output)]
 
 
 def syncs(output: Path) -> int:

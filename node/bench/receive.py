@@ -21,8 +21,8 @@ from storage.errors import CtnodeError
 
 SYNCED_INSTANCES: Final = 10
 """Instances for which calls that sync are counted."""
-WARM_UP: Final = 5
-"""Instances before them: what is done once is not counted."""
+WARM_UP: Final = 10
+"""Instances that each sender sends before anything is measured: what is done once is not counted."""
 
 
 class NotStored(CtnodeError):
@@ -43,7 +43,7 @@ class Figures:
 
     associations: int  # senders at the same time
     rounds: int
-    instances_per_association: int
+    instances_per_association: int  # that were measured
     bytes_per_instance: float
     instances_per_s: dict[str, float]  # receiver -> median of the rounds
     cpu_ms_per_instance: dict[str, float]  # receiver -> median of the rounds
@@ -81,7 +81,7 @@ def compare(
     return Figures(
         associations=len(series),
         rounds=rounds,
-        instances_per_association=len(series[0]),
+        instances_per_association=len(series[0]) - WARM_UP,
         bytes_per_instance=sum(file.stat().st_size for file in sent) / len(sent),
         instances_per_s={name: median(t.instances_per_s for t in own) for name, own in turns.items()},
         cpu_ms_per_instance={name: median(t.cpu_ms for t in own) for name, own in turns.items()},
@@ -106,7 +106,7 @@ def take_turn(
     with running(receiver, folder) as it, senders(it.port, series) as ready:
         before_s = cpu_s(it.pid)
         seconds = _sent(receiver, ready)
-        instances = sum(map(len, series))
+        instances = sum(len(files) - WARM_UP for files in series)
         cpu_ms = 1000 * (cpu_s(it.pid) - before_s) / instances
     if (found := kept(receiver.name, folder)) != truth:
         wrong = sum(found.get(uid) != digest for uid, digest in truth.items())
@@ -118,7 +118,7 @@ def take_turn(
 @contextmanager
 def senders(port: int, series: Sequence[Sequence[Path]]) -> Iterator[list[subprocess.Popen[str]]]:
     """A sender for each series, with its association open and everything in memory."""
-    command = [sys.executable, "-m", "node.bench.sender", str(port), AE_TITLE]
+    command = [sys.executable, "-m", "node.bench.sender", str(port), AE_TITLE, str(WARM_UP)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     started: list[subprocess.Popen[str]] = [subprocess.Popen(command, **pipes) for _ in series]  # type: ignore[call-overload]
     try:
@@ -170,14 +170,13 @@ def _syncs(receivers: Sequence[Receiver], files: Sequence[Path], folder: Path) -
 
 
 def _syncs_of(receiver: Receiver, files: Sequence[Path], folder: Path) -> int:
-    counted: list[int] = []
-    first, then = files[:WARM_UP], files[WARM_UP : WARM_UP + SYNCED_INSTANCES]
     output = folder.with_suffix(".strace")
-    with running(receiver, folder, wrapper=tracer(output)) as it:
-        for part in (first, then):
-            with senders(it.port, [part]) as ready:
-                counted.append(syncs(output))
-                _sent(receiver, ready)
-        counted.append(syncs(output))
+    with (
+        running(receiver, folder, wrapper=tracer(output)) as it,
+        senders(it.port, [files[: WARM_UP + SYNCED_INSTANCES]]) as ready,
+    ):
+        before = syncs(output)
+        _sent(receiver, ready)
+        counted = syncs(output) - before
     shutil.rmtree(folder)
-    return counted[2] - counted[1]
+    return counted

@@ -74,11 +74,11 @@ def recycle(folder: Path) -> None:
     saved.rename(root / SEGMENTS)
 
 
-def write_ahead(receiver: Receiver, folder: Path, *, spares: int) -> None:
-    """Let ours write its spare segments before anything is measured."""
+def write_ahead(folder: Path, *, spares: int) -> None:
+    """Let ours write its spare segments before anything is measured, and none while it is."""
     if spares == 0:
         return
-    with running(receiver, folder):
+    with running(ours(store="segments", spares=spares), folder):
         deadline = time.monotonic() + START_S
         while len(list((folder / "data" / SEGMENTS / SPARE).glob(f"*{SUFFIX}"))) < spares:
             if time.monotonic() > deadline:

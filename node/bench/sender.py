@@ -4,9 +4,9 @@ DCMTK's storescu reads and encodes each file while the receiver waits, on the sa
 memory before the clock starts; each instance is one call, and the next one follows its response, as every SCU
 without asynchronous operations does (PS3.7 D.3.3.3).
 
-Run as `python -m node.bench.sender PORT CALLED`, files on standard input one a line, then an empty line. It
-prints `ready` when the association stands, waits for a line, sends, and prints when it began and ended
-(CLOCK_MONOTONIC, which all processes share).
+Run as `python -m node.bench.sender PORT CALLED WARM_UP`, files on standard input one a line, then an empty
+line. It sends the first WARM_UP of them, prints `ready`, waits for a line, sends the others, and prints when
+it began and ended (CLOCK_MONOTONIC, which all processes share) and how many were refused.
 """
 
 from __future__ import annotations
@@ -188,16 +188,17 @@ def _uid(value: str) -> bytes:
 
 def main() -> None:
     """Send what standard input names."""
-    port, called = int(sys.argv[1]), sys.argv[2]
+    port, called, warm_up = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     files = [Path(line.rstrip("\n")) for line in iter(sys.stdin.readline, "\n")]
     sop_class = UID(str(read_file_meta_info(files[0]).MediaStorageSOPClassUID))
     peer = Peer(port, called, [build_context(sop_class, [ExplicitVRLittleEndian])])
     prepared = [requests(file, n, peer.largest_pdu) for n, file in enumerate(files, start=1)]
+    early = list(map(peer.store, prepared[:warm_up]))
     print("ready", flush=True)  # noqa: T201 - to the process that started this one
     sys.stdin.readline()
     began = time.monotonic()
-    refused = [status for status in map(peer.store, prepared) if status != 0]
-    print(began, time.monotonic(), len(refused), flush=True)  # noqa: T201
+    later = list(map(peer.store, prepared[warm_up:]))
+    print(began, time.monotonic(), sum(map(bool, early + later)), flush=True)  # noqa: T201
     peer.release()
 
 
