@@ -161,7 +161,7 @@ def _inflated(part: _Part) -> _Part:
     if not part.is_whole:
         return _Part(data=inflated, total_bytes=sys.maxsize)
     if not inflater.eof:
-        raise zlib.error("incomplete")
+        raise Unreadable("deflated data set ends too early")
     return _Part(data=inflated, total_bytes=len(inflated))
 
 
