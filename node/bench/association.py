@@ -13,7 +13,7 @@ from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from node.bench.processes import cpu_s
 from node.bench.receivers import AE_TITLE, Receiver, running
-from node.bench.sender import Peer, all_contexts
+from node.bench.sender import Peer, all_contexts, association_request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,9 @@ def _set_up(port: int, pid: int, times: int) -> SetUp:
 
 
 def _associated_ms(port: int, *, everything: bool) -> float:
-    contexts = all_contexts() if everything else [build_context(CTImageStorage)]
+    request = association_request(AE_TITLE, all_contexts() if everything else [build_context(CTImageStorage)])
     began = time.perf_counter()
-    peer = Peer(port, AE_TITLE, contexts)
+    peer = Peer(port, request)
     taken_ms = 1000 * (time.perf_counter() - began)
     peer.release()
     return taken_ms
@@ -76,7 +76,8 @@ def _associated_ms(port: int, *, everything: bool) -> float:
 def idle_share(receiver: Receiver, folder: Path, *, associations: int, seconds: float) -> float:
     """The share of a core that a receiver takes while so many associations are open and silent."""
     with running(receiver, folder) as it:
-        peers = [Peer(it.port, AE_TITLE, [build_context(CTImageStorage)]) for _ in range(associations)]
+        request = association_request(AE_TITLE, [build_context(CTImageStorage)])
+        peers = [Peer(it.port, request) for _ in range(associations)]
         before_s, began = cpu_s(it.pid), time.monotonic()
         time.sleep(seconds)
         share = (cpu_s(it.pid) - before_s) / (time.monotonic() - began)

@@ -19,7 +19,7 @@ from typing import Final
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from node.bench.sender import Peer
+from node.bench.sender import Peer, association_request
 from storage.locator import SEGMENTS, SUFFIX
 from storage.segments.folder import SPARE
 
@@ -178,7 +178,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            Peer(port, AE_TITLE, [build_context(Verification)]).release()
+            Peer(port, association_request(AE_TITLE, [build_context(Verification)])).release()
         except OSError:
             time.sleep(0.05)
         else:

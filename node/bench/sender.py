@@ -34,7 +34,7 @@ from node.part10 import HEAD_BYTES, IMPLEMENTATION_CLASS_UID, data_set_offset
 
 CALLING: Final = "BENCHSCU"
 TIMEOUT_S: Final = 120.0
-DATA, COMMAND, LAST = 0x00, 0x01, 0x02
+COMMAND, LAST = 0x01, 0x02
 """Bits of a Message Control Header (PS3.8 E.2)."""
 P_DATA_TF: Final = 0x04
 A_ASSOCIATE_AC: Final = 0x02
@@ -52,10 +52,11 @@ STATUS: Final = 0x0900  # element of group 0000
 class Peer:
     """An association over a plain socket."""
 
-    def __init__(self, port: int, called: str, contexts: Sequence[PresentationContext]) -> None:
+    def __init__(self, port: int, request: bytes) -> None:
+        """Ask for an association by an A-ASSOCIATE-RQ (`association_request`), and wait for the answer."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(_request(called, contexts))
+        self._socket.sendall(request)
         kind, body = self._pdu()
         if kind != A_ASSOCIATE_AC:
             raise ConnectionError(f"no association: PDU of type {kind:#04x}")
@@ -64,7 +65,11 @@ class Peer:
 
     def store(self, parts: Sequence[bytes | memoryview]) -> int:
         """Send the PDUs of one request; the status of its response."""
-        self._send(parts)
+        self.send(parts)
+        return self.response()
+
+    def response(self) -> int:
+        """The status of the response that comes next."""
         _, body = self._pdu()
         return _status(body[PDV_HEAD:])
 
@@ -78,7 +83,8 @@ class Peer:
         """Hang up."""
         self._socket.close()
 
-    def _send(self, parts: Sequence[bytes | memoryview]) -> None:
+    def send(self, parts: Sequence[bytes | memoryview]) -> None:
+        """PDUs, in one call if the kernel takes them so."""
         sent = self._socket.sendmsg(parts)
         if sent < sum(map(len, parts)):
             self._socket.sendall(b"".join(parts)[sent:])
@@ -108,7 +114,8 @@ def _status(command: bytes) -> int:
     raise ConnectionError("a response without a status")
 
 
-def _request(called: str, contexts: Sequence[PresentationContext]) -> bytes:
+def association_request(called: str, contexts: Sequence[PresentationContext]) -> bytes:
+    """The A-ASSOCIATE-RQ that proposes these presentation contexts."""
     primitive: Any = A_ASSOCIATE()
     primitive.application_context_name = UID(APPLICATION_CONTEXT)
     primitive.calling_ae_title, primitive.called_ae_title = CALLING, called
@@ -150,20 +157,23 @@ def requests(file: Path, number: int, largest_pdu: int) -> list[bytes | memoryvi
     content = memoryview(file.read_bytes())
     meta: Any = read_file_meta_info(file)
     data_set = content[data_set_offset(bytes(content[:HEAD_BYTES])) :]
-    command = _command(str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID), number)
-    parts: list[bytes | memoryview] = [_head(len(command), COMMAND | LAST), command]
+    command = command_set(str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID), number)
+    parts: list[bytes | memoryview] = [data_head(len(command), is_command=True, is_last=True), command]
     step = largest_pdu - PDV_HEAD
     for begin in range(0, len(data_set), step):
         piece = data_set[begin : begin + step]
-        parts += [_head(len(piece), LAST if begin + step >= len(data_set) else DATA), piece]
+        is_last = begin + step >= len(data_set)
+        parts += [data_head(len(piece), is_command=False, is_last=is_last), piece]
     return parts
 
 
-def _head(size: int, control: int) -> bytes:
+def data_head(size: int, *, is_command: bool, is_last: bool) -> bytes:
+    """What comes before a fragment: a P-DATA-TF's head, with this PDV alone, in context 1 (PS3.8 9.3.5)."""
+    control = COMMAND * is_command | LAST * is_last
     return struct.pack(">BBLLBB", P_DATA_TF, 0, size + PDV_HEAD, size + 2, 1, control)
 
 
-def _command(sop_class_uid: str, sop_instance_uid: str, number: int) -> bytes:
+def command_set(sop_class_uid: str, sop_instance_uid: str, number: int) -> bytes:
     """A C-STORE-RQ (PS3.7 9.3.1.1), implicit little endian."""
     elements = b"".join(
         (
@@ -191,7 +201,7 @@ def main() -> None:
     port, called, warm_up = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     files = [Path(line.rstrip("\n")) for line in iter(sys.stdin.readline, "\n")]
     sop_class = UID(str(read_file_meta_info(files[0]).MediaStorageSOPClassUID))
-    peer = Peer(port, called, [build_context(sop_class, [ExplicitVRLittleEndian])])
+    peer = Peer(port, association_request(called, [build_context(sop_class, [ExplicitVRLittleEndian])]))
     prepared = [requests(file, n, peer.largest_pdu) for n, file in enumerate(files, start=1)]
     early = list(map(peer.store, prepared[:warm_up]))
     print("ready", flush=True)  # noqa: T201 - to the process that started this one

@@ -13,7 +13,7 @@ from node.bench.association import idle_share, set_up
 from node.bench.processes import cpu_s
 from node.bench.receive import Figures, NotStored, compare
 from node.bench.receivers import AE_TITLE, NAME, Receiver, installed, ours, recycle, running, write_ahead
-from node.bench.sender import Peer, all_contexts
+from node.bench.sender import Peer, all_contexts, association_request
 from node.bench.tables import receive_table
 from tests.dcmtk import find
 
@@ -118,7 +118,7 @@ def test_set_up_and_silence_are_measured(tmp_path: Path) -> None:
 def test_all_contexts_are_as_many_as_an_association_can_have_and_all_accepted(tmp_path: Path) -> None:
     assert len(all_contexts()) == 128
     with running(ours(store="segments", spares=0), tmp_path) as it:
-        peer = Peer(it.port, AE_TITLE, all_contexts())
+        peer = Peer(it.port, association_request(AE_TITLE, all_contexts()))
         assert peer.accepted == 128
         peer.release()
 
@@ -127,5 +127,5 @@ def test_processor_time_counts_children_and_those_that_ended(tmp_path: Path) -> 
     with running(storescp(), tmp_path) as it:
         before_s = cpu_s(it.pid)
         for _ in range(40):
-            Peer(it.port, AE_TITLE, all_contexts()).release()
+            Peer(it.port, association_request(AE_TITLE, all_contexts())).release()
         assert cpu_s(it.pid) > before_s
