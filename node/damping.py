@@ -18,7 +18,7 @@ class Damper:
 
     def is_news(self, what: Hashable, now: float) -> bool:
         """Whether this is to be told: it was not, within the last minute."""
-        if now - self._told.get(what, float("-inf")) < SILENCE_S:
+        if 0 <= now - self._told.get(what, float("-inf")) < SILENCE_S:  # less: the clock was set back
             return False
         if len(self._told) >= REMEMBERED:
             self._told.clear()

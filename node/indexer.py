@@ -137,8 +137,13 @@ class Indexer:
         subject = _subject(entry)
         log().error(NOT_INDEXED, instance=subject, exc_info=error)
         about = Event(at=self._clock(), kind=NOT_INDEXED, subject=subject, detail=type(error).__name__)
-        with self._ledger.writing() as connection:
-            events.tell(connection, about)
+        try:
+            with self._ledger.writing() as connection:
+                events.tell(connection, about)
+        except LedgerDown:
+            raise
+        except Exception as refused:  # noqa: BLE001 - the edge of a thread: it stands in the log
+            log().error(NOT_INDEXED, instance=subject, exc_info=refused)
 
     def _tell_down(self, error: LedgerDown) -> None:
         self._failed += 1

@@ -15,6 +15,7 @@ from typing import Final
 
 from node.config import Config
 from storage.errors import ConfigError
+from storage.records import Event
 
 INHERITED: Final = "CTNODE_LISTENERS"
 """In the environment of a receiver: `plain=3,tls=4`, the descriptors that it inherits."""
@@ -47,11 +48,19 @@ def bind(config: Config) -> tuple[Bound, ...]:
             if port is not None:
                 bound.append(Bound(transport=transport, socket=_listen(config.node.host, port)))
     except OSError as error:
-        for each in bound:
-            each.socket.close()
+        close(tuple(bound))
         reason = f"cannot listen on {config.node.host} port {port}: {error.strerror or error}"
         raise ConfigError(reason) from error
     return tuple(bound)
+
+
+def event(config: Config, now: float) -> Event:
+    """Callers are heard from now on: the silence before it was ours.
+
+    It is told once for all receivers: while one of them starts again, callers wait in the backlog, or others
+    take them.
+    """
+    return Event(at=now, kind="receiver listens", subject=config.node.ae_title, detail="")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -65,6 +74,12 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def close(bound: tuple[Bound, ...]) -> None:
+    """Listen no more, here: a caller is refused once no receiver listens, and does not wait for nobody."""
+    for each in bound:
+        each.socket.close()
 
 
 def told(bound: tuple[Bound, ...]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -52,6 +54,23 @@ class Places:
                     self._held.add(place)
                     return place
         return None
+
+    def take_all(self, limits: Mapping[str, int]) -> tuple[int, ...] | str:
+        """A place of each of these; or none, and whose are all taken.
+
+        Raises:
+            OSError: as `take`; nothing is held then.
+        """
+        taken: list[int] = []
+        with ExitStack() as undo:
+            for whose, limit in limits.items():
+                place = self.take(limit, whose)
+                if place is None:
+                    return whose
+                taken.append(place)
+                undo.callback(self.give_back, place)
+            undo.pop_all()
+        return tuple(taken)
 
     def _try(self, place: int) -> bool:
         try:

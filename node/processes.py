@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from node import listening
 from node.config import Config
 from node.listening import Bound
 from node.supervisor import Child, Supervisor
-from storage import logs, workflows
+from storage import events, logs, workflows
 from storage.ledger import Ledger
 
 LEDGER_URL: Final = "CTNODE_LEDGER_URL"
@@ -35,11 +36,14 @@ def serve(config: Config, config_path: Path, *, receivers_only: bool = False) ->
     ledger = Ledger(config.storage.database_url)
     ledger.migrate()
     workflows.prepare(ledger)
+    with ledger.writing() as connection:
+        events.tell(connection, listening.event(config, time.time()))
     ledger.close()
     os.environ[LEDGER_URL] = config.storage.database_url
     receivers = _receivers(config, config_path, bound)
     return Supervisor(
-        children=receivers if receivers_only else (*receivers, *_others(config, config_path))
+        children=receivers if receivers_only else (*receivers, *_others(config, config_path)),
+        before_stopping=lambda: listening.close(bound),
     ).run()
 
 

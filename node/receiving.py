@@ -23,7 +23,6 @@ from node.upper_layer.lobby import Listener
 from storage import events, logs
 from storage.logs import log
 from storage.process import until_told_to_stop
-from storage.records import Event
 
 DRAIN_S: Final = 20.0
 """How long open associations may go on when the node stops."""
@@ -46,7 +45,11 @@ def run_receiver(config: Config, number: int = 0) -> None:
     stopping = until_told_to_stop()
     blobs, ledger = storage_of(config)
     store = store_of(config)
-    bound = listening.inherited() or listening.bind(config)
+    bound = listening.inherited()
+    if bound is None:
+        bound = listening.bind(config)
+        with ledger.writing() as connection:
+            events.tell(connection, listening.event(config, time.time()))
     recovered = recover(
         store, blobs, ledger, time.time(), receiver=number, receivers=config.node.receiver_count
     )
@@ -56,9 +59,6 @@ def run_receiver(config: Config, number: int = 0) -> None:
     intake.start()
     _collect_seldom()
     scp = StorageScp(config, intake, ledger, listeners=_listeners(config, bound), receiver=number)
-    with ledger.writing() as connection:
-        about = Event(at=time.time(), kind="receiver listens", subject=config.node.ae_title, detail="")
-        events.tell(connection, about)
     if not stopping.is_set():  # it was told to while it made itself ready: nobody is let in to be sent away
         scp.start()
     log().info("listening", called_ae=config.node.ae_title, port=config.node.port)

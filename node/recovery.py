@@ -25,7 +25,7 @@ from storage.errors import CtnodeError, LedgerDown, Misfiled, Unavailable
 from storage.installation import patient_key
 from storage.ledger import Ledger
 from storage.logs import log
-from storage.records import Event, Instance
+from storage.records import Event, Instance, SegmentMark
 from storage.store import Store, Torn, Unindexed
 
 DAMAGED: Final = "damaged file"
@@ -109,11 +109,15 @@ class _Recovery:
             day = _first_day(arrivals.last_received_at(connection), self._now)
             known = instance_rows.plain_files(connection, day)
         try:
-            yield from self._store.unindexed(noted, from_day=day, known=known)
+            yield from self._store.unindexed(noted, latest=self._latest, from_day=day, known=known)
         except LedgerDown:
             raise
         except Unavailable as error:  # what is behind it waits for a start at which the disk answers
             yield Torn(where=str(self._store.root), reason=str(error))
+
+    def _latest(self, segment: str) -> SegmentMark | None:
+        with self._ledger.reading() as connection:
+            return marks.noted_of(connection, segment)
 
     def _read(self, batch: Sequence[Unindexed | Torn]) -> _Found:
         found = [each for each in batch if isinstance(each, Unindexed)]

@@ -5,8 +5,11 @@ The log is told at once, the ledger by a thread of its own: no caller waits for 
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
+from contextlib import suppress
 from typing import Final
 
 from node.damping import Damper
@@ -19,6 +22,8 @@ from storage.records import Association, Event
 
 WAITING_MAX: Final = 100
 """How many wait for the ledger; more stand in the log alone."""
+STOP_S: Final = 1.0
+"""How long the end waits for the ledger: rows of instances are worth more of the time that is left then."""
 
 
 class Rejections:
@@ -28,6 +33,7 @@ class Rejections:
         self._ledger = ledger
         self._damper = Damper()
         self._lock = threading.Lock()
+        self._until = math.inf  # monotonic: then the rest stands in the log alone
         self._waiting: queue.Queue[Event | None] = queue.Queue(WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="rejections", daemon=True)
 
@@ -36,10 +42,12 @@ class Rejections:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left, and return when that is done."""
+        """Write what is left, and return when that is done, or the database is too slow for it."""
+        self._until = time.monotonic() + STOP_S
         if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
+            with suppress(queue.Full):
+                self._waiting.put(None, timeout=STOP_S)
+            self._thread.join(max(0.0, self._until - time.monotonic()))
 
     def tell(self, association: Association, admitted: Admitted, *, now: float) -> None:
         """A caller was rejected. Never blocks."""
@@ -61,7 +69,7 @@ class Rejections:
             log().error("rejection not recorded", reason=f"{WAITING_MAX} wait for the database already")
 
     def _run(self) -> None:
-        while (about := self._waiting.get()) is not None:
+        while (about := self._waiting.get()) is not None and time.monotonic() < self._until:
             self._write(about)
 
     def _write(self, about: Event) -> None:
@@ -70,3 +78,5 @@ class Rejections:
                 events.tell(connection, about)
         except Unavailable as error:
             log().error("rejection not recorded", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: the next ones are written
+            log().error("rejection not recorded", reason=type(error).__name__)

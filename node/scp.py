@@ -33,7 +33,7 @@ from node.upper_layer.lobby import Listener, Lobby
 from node.upper_layer.messages import Limits
 from node.upper_layer.office import Terms
 from node.upper_layer.storing import Partners, StoreScp
-from node.upper_layer.strangers import Strangers
+from node.upper_layer.strangers import Stranger, Strangers
 from node.upper_layer.tls_wire import TlsWire
 from node.upper_layer.wire import PlainWire, Wire
 from storage.errors import Unavailable
@@ -131,7 +131,12 @@ class StorageScp:
 
     def _on_called(self, caller: Caller) -> None:
         """An A-ASSOCIATE-RQ has come; the lobby's thread must not wait for what becomes of it."""
-        threading.Thread(target=self._receive, args=(caller,), name="association", daemon=True).start()
+        thread = threading.Thread(target=self._receive, args=(caller,), name="association", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # what the operating system gives one process: no reason to end all the others
+            self._strangers.tell("", Stranger.NO_THREADS)
+            caller.connection.close()
 
     def _receive(self, caller: Caller) -> None:
         """The whole life of an association, in a thread of its own."""
@@ -213,17 +218,12 @@ class StorageScp:
         limits = {EVERYBODY: self._config.node.max_associations}
         if admitted.peer is not None and admitted.peer.max_associations is not None:
             limits[about.calling_ae] = admitted.peer.max_associations
-        places: list[int] = []
-        for whose, limit in limits.items():
-            place = self._places.take(limit, whose)
-            if place is None:
-                for taken in places:
-                    self._places.give_back(taken)
-                of_whom = f" of {whose!r}" if whose else ""
-                reason = f"{limit} associations{of_whom} are open"
-                return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=reason)
-            places.append(place)
-        self._open[association] = Entry(association=about, places=tuple(places))
+        places = self._places.take_all(limits)
+        if isinstance(places, str):
+            of_whom = f" of {places!r}" if places else ""
+            reason = f"{limits[places]} associations{of_whom} are open"
+            return Admitted(admission=Admission.TOO_MANY_ASSOCIATIONS, reason=reason)
+        self._open[association] = Entry(association=about, places=places)
         self._intake.association_opened(about)
         return admitted
 

@@ -74,24 +74,35 @@ class Supervisor:
             self._start(child, now)
 
     def _start(self, child: Child, now: float) -> None:
-        child.process = subprocess.Popen(
-            child.command,
-            stdin=subprocess.PIPE,
-            env={**os.environ, **child.environment, SUPERVISED: "1"},
-            pass_fds=child.descriptors,
-        )
+        try:
+            child.process = subprocess.Popen(
+                child.command,
+                stdin=subprocess.PIPE,
+                env={**os.environ, **child.environment, SUPERVISED: "1"},
+                pass_fds=child.descriptors,
+            )
+        except OSError as error:  # no memory or process is left: the others go on
+            wait_s = _put_off(child, now)
+            log().error("process not started", role=child.role, reason=error.strerror, seconds=wait_s)
+            return
         child.started_at = now
         log().info("process started", role=child.role, pid=child.process.pid)
 
     def _bury(self, child: Child, code: int, now: float) -> None:
         if now - child.started_at >= STEADY_S:
             child.wait_s = RESTART_FIRST_S
-        wait_s, child.wait_s = child.wait_s, min(child.wait_s * 2, RESTART_MAX_S)
-        child.restart_at = now + wait_s
+        wait_s = _put_off(child, now)
         if child.process is not None and child.process.stdin is not None:
             child.process.stdin.close()
         child.process = None
         log().error("process died", role=child.role, exit_code=code, seconds=wait_s)
+
+
+def _put_off(child: Child, now: float) -> float:
+    """Let it wait for its next start, and twice as long for the one after; how long, in seconds."""
+    wait_s, child.wait_s = child.wait_s, min(child.wait_s * 2, RESTART_MAX_S)
+    child.restart_at = now + wait_s
+    return wait_s
 
 
 def _stage(child: Child) -> int:

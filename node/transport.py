@@ -48,9 +48,18 @@ class NotConnected(Exception):
 def connect(called: PeerAddress, timeouts: Timeouts) -> tuple[Wire, str]:
     """A connection to a peer, and our own address on it. Raises NotConnected."""
     connection = _connection(called, timeouts.connect_s)
-    own_address, address = str(connection.getsockname()[0]), str(connection.getpeername()[0])
+    own_address = str(connection.getsockname()[0])
+    try:
+        return _wire(connection, called, timeouts, own_address), own_address
+    except OSError as error:  # it was reset already
+        connection.close()
+        raise NotConnected(Cause.CLOSED, error.strerror or str(error), own_address) from error
+
+
+def _wire(connection: socket.socket, called: PeerAddress, timeouts: Timeouts, own_address: str) -> Wire:
+    address = str(connection.getpeername()[0])
     if called.secured is None:
-        return PlainWire(connection, address, timeouts.network_s), own_address
+        return PlainWire(connection, address, timeouts.network_s)
     try:
         secured = _secured(connection, called.host, called.secured)
     except ConfigError as error:
@@ -59,7 +68,7 @@ def connect(called: PeerAddress, timeouts: Timeouts) -> tuple[Wire, str]:
     except OSError as error:
         raise NotConnected(cause_of(error), words_of(error), own_address) from error
     _check_name(secured, called.secured, own_address)
-    return TlsWire(secured, address, timeouts.network_s), own_address
+    return TlsWire(secured, address, timeouts.network_s)
 
 
 def _connection(called: PeerAddress, connect_s: float) -> socket.socket:

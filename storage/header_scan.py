@@ -228,7 +228,12 @@ def _header(given: Given, codec: str) -> Header:
 
 
 def _frames(given: Given) -> int | None:
-    return values.integer(given[_FRAMES]) if _FRAMES in given else None
+    if _FRAMES not in given:
+        return None
+    frames = values.integer(given[_FRAMES])
+    if frames is None:  # too large to be true, which is not the same as absent: pydicom's
+        raise Surprise
+    return frames
 
 
 @lru_cache(values.REMEMBERED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -109,7 +109,12 @@ class Kept:
         self._held.indexed(locators)
 
     def unindexed(
-        self, marks: Mapping[str, SegmentMark], *, from_day: str = "", known: Collection[str] = ()
+        self,
+        marks: Mapping[str, SegmentMark],
+        *,
+        latest: Callable[[str], SegmentMark | None] | None = None,
+        from_day: str = "",
+        known: Collection[str] = (),
     ) -> Iterator[Unindexed | Torn]:
         """What may have no row: the second promise after an unclean stop."""
         self._held.drop_recovered()
@@ -118,18 +123,23 @@ class Kept:
         for name in names:
             mark = marks.get(name)
             if mark is None or not mark.sealed:
-                yield from self._recovered(name, PAGE_BYTES if mark is None else mark.indexed_to)
+                yield from self._recovered(name, marks.get if latest is None else latest)
         yield from unindexed_plain(self.blobs, from_day, known)
 
-    def _recovered(self, name: str, start: int) -> Iterator[Unindexed | Torn]:
+    def _recovered(
+        self, name: str, mark_of: Callable[[str], SegmentMark | None]
+    ) -> Iterator[Unindexed | Torn]:
         with answered():
             segment = self._held.hold(name)
         if segment is None:  # a living process writes in it
             return
         whole = False
         try:
-            yield from self._scan(segment, max(start, PAGE_BYTES))
-            whole = True
+            mark = mark_of(name)  # now that nobody else can move it: a living process may have sealed it
+            if mark is None or not mark.sealed:
+                start = PAGE_BYTES if mark is None else max(mark.indexed_to, PAGE_BYTES)
+                yield from self._scan(segment, start)
+                whole = True
         finally:
             if whole:
                 self._held.scanned(segment)

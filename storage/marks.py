@@ -34,6 +34,12 @@ def noted(connection: Connection) -> dict[str, SegmentMark]:
     }
 
 
+def noted_of(connection: Connection, name: str) -> SegmentMark | None:
+    """The mark of one segment."""
+    row = connection.execute(select(*_MARK).where(schema.segment.c.name == name)).first()
+    return None if row is None else SegmentMark(**row._mapping)
+
+
 @cache
 def _upsert(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """A mark never goes back: an older one says less, and is as true."""

@@ -134,7 +134,7 @@ instance: Final = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("path", Text, nullable=False, unique=True),
     Column("received_at", Float, nullable=False),
-    Column("association_id", String(36), ForeignKey("association.id")),
+    Column("association_id", String(36), ForeignKey("association.id"), index=True),
     Column("ineligible", Words),
     Column("header", JSON, nullable=False),
     Column("slices", JSON(none_as_null=True)),

@@ -6,7 +6,7 @@ Two implementations: `storage.files.FileStore` (`store: files`) and `storage.seg
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -145,7 +145,12 @@ class Store(Protocol):
         ...
 
     def unindexed(
-        self, marks: Mapping[str, SegmentMark], *, from_day: str = "", known: Collection[str] = ()
+        self,
+        marks: Mapping[str, SegmentMark],
+        *,
+        latest: Callable[[str], SegmentMark | None] | None = None,
+        from_day: str = "",
+        known: Collection[str] = (),
     ) -> Iterator[Unindexed | Torn]:
         """What may have no row, of segments that no living process appends to, and of plain files.
 
@@ -154,6 +159,9 @@ class Store(Protocol):
 
         Args:
             marks: as they stand in the ledger, by name of the segment.
+            latest: the mark of one segment as it stands now; asked once the segment is locked, for another
+                process may have sealed it since `marks` were read. What is written in a segment that the
+                ledger has as sealed is not found again. Default: `marks`.
             from_day: plain files of earlier days (YYYY-MM-DD) are left out.
             known: locators of plain files that have their row: they are not read.
         """

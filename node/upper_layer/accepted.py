@@ -225,20 +225,20 @@ class AcceptedAssociation(Association):
         try:
             command = elements(encoded)
             if number(command, COMMAND_FIELD) == C_STORE_RQ:
-                self._take(command, context.transfer_syntax)
+                self._take(command, context)
                 return None
             has_data_set = number(command, DATA_SET_TYPE) != NO_DATA_SET
         except CommandError as error:
             raise Violation(f"a command set that cannot be read: {error}", Abort.BY_USER) from error
         return self._collect(encoded, has_data_set), fragments.context_id
 
-    def _take(self, found: Elements, transfer_syntax_uid: str) -> None:
+    def _take(self, found: Elements, context: Accepted) -> None:
         """A C-STORE, wholly."""
         command, context_id = store_command(found), self._fragments.context_id
         if not command.has_data_set:
             raise Violation("a C-STORE-RQ without a data set", Abort.BY_USER)
         assert self._store is not None
-        outcome = self._store.serve(command, transfer_syntax_uid, self._fragments)
+        outcome = self._store.serve(command, context, self._fragments)
         response = store_response(command, outcome)
         self.wire.send(*command_pdus(response, context_id, self.asked.maximum_length))
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from node.intake import StoreRequest
 from node.status import PROCESSING_FAILURE, SUCCESS, store_response
+from node.upper_layer.acceptance import Accepted
 from node.upper_layer.command import Outcome, StoreCommand
 from node.upper_layer.fragments import Fragments
 from node.upper_layer.messages import Limits, Waste, read_data_set
@@ -93,14 +94,14 @@ class StoreScp:
         self._partners = partners
         self._limits = limits
 
-    def serve(self, command: StoreCommand, transfer_syntax_uid: str, fragments: Fragments) -> Outcome:
-        """One request, whose command set was read: its data set is read and taken in.
+    def serve(self, command: StoreCommand, context: Accepted, fragments: Fragments) -> Outcome:
+        """One request, whose command set was read in a presentation context: its data set is taken in.
 
         Raises:
             Violation, PeerAborted, WireLost: the association is over; nothing of the data set is kept.
         """
         request = StoreRequest(
-            transfer_syntax_uid=transfer_syntax_uid,
+            transfer_syntax_uid=context.transfer_syntax,
             sop_class_uid=command.sop_class_uid,
             sop_instance_uid=command.sop_instance_uid,
             calling_ae=self._partners.calling_ae,
@@ -109,7 +110,7 @@ class StoreScp:
         )
         inbox = Inbox()
         try:
-            self._begin(request, inbox)
+            self._begin(request, context, inbox)
             read_data_set(fragments, inbox, self._limits)
             if inbox.arrival is not None:
                 self._accept(request, inbox)
@@ -119,9 +120,9 @@ class StoreScp:
             self._tell(request, inbox.outcome, inbox.error)
         return inbox.outcome
 
-    def _begin(self, request: StoreRequest, inbox: Inbox) -> None:
+    def _begin(self, request: StoreRequest, context: Accepted, inbox: Inbox) -> None:
         try:
-            _check_uids(request)
+            _check_uids(request, context.abstract_syntax)
             self._intake.check_ready()
             inbox.arrival = self._intake.begin(request)
         except CtnodeError as error:
@@ -153,10 +154,17 @@ class StoreScp:
         )
 
 
-def _check_uids(request: StoreRequest) -> None:
-    """What the command set names becomes part of a file's head and of messages (PS3.7 9.3.1.1)."""
+def _check_uids(request: StoreRequest, abstract_syntax: str) -> None:
+    """What the command set names becomes part of a file's head and of messages (PS3.7 9.3.1.1).
+
+    Its SOP class is the one that the presentation context was accepted for (PS3.8 9.3.2.2): another one was
+    not negotiated, and may be none that we take.
+    """
     if not is_uid(request.sop_class_uid):
         raise InvalidIdentity("Affected SOP Class UID is no UID", attribute=0x00000002)
+    if request.sop_class_uid != abstract_syntax:
+        found = f"SOP Class {request.sop_class_uid} in a context of {abstract_syntax}"
+        raise InvalidIdentity(found, attribute=0x00000002)
     if not is_uid(request.sop_instance_uid):
         raise InvalidIdentity("Affected SOP Instance UID is no UID", attribute=0x00001000)
 

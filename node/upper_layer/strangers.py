@@ -26,6 +26,7 @@ class Stranger(StrEnum):
     TOO_SLOW = "its A-ASSOCIATE-RQ did not come within node.artim_s"
     NO_PLACE = "too many connections are half open: see node.max_half_open"
     NO_DESCRIPTORS = "this process has no descriptors left"
+    NO_THREADS = "this process can start no more threads"
 
 
 def stranger(first: bytes) -> Stranger | None:

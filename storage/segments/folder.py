@@ -11,6 +11,7 @@ Who has a segment open for writing has it locked (flock): it is given up by the 
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import time
@@ -67,9 +68,10 @@ class Folder:
             file = self._disk.open(path)
         except FileNotFoundError:
             return None
-        status = os.fstat(file.descriptor)
-        if lock(file.descriptor) and _is(path, status):
-            return Segment(name, path, file, status.st_size, self._disk)
+        if lock(file.descriptor):
+            status = os.fstat(file.descriptor)  # behind the lock: who had it may have cut it
+            if _is(path, status):
+                return Segment(name, path, file, status.st_size, self._disk)
         self._disk.close(file)
         return None
 
@@ -84,8 +86,10 @@ class Folder:
             for folder in (self.path, segment.path.parent):
                 sync_folder(folder)
         except BaseException:
-            if segment.path.parent == self._blobs.incoming:
-                segment.path.unlink(missing_ok=True)
+            with suppress(OSError):  # it may have its name already: nothing is in it, and nobody would use it
+                self.file(name).unlink(missing_ok=True)
+                if segment.path.parent == self._blobs.incoming:
+                    segment.path.unlink(missing_ok=True)
             segment.release()
             raise
         segment.path = self.file(name)
@@ -115,7 +119,9 @@ class Folder:
         """A new file, locked, in the folder of what is being written."""
         path = self._blobs.incoming / f"{name}.part"
         file = self._disk.open(path, create=True)
-        lock(file.descriptor)
+        if not lock(file.descriptor):  # another process clears the folder, and takes it for a remnant
+            self.drop(path, file)
+            raise BlockingIOError(errno.EAGAIN, "the new file is locked by another process")
         return path, file
 
     def drop(self, path: Path, file: OpenFile) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage.blobs import answered
@@ -26,6 +28,7 @@ class Segment:
         self._open: dict[int, int] = {}  # offset -> end, of records that are not indexed; in order
         self._lock = threading.Lock()
         self._sealed = False
+        self._writing, self._released = 0, False
         self._commit = GroupCommit(lambda: disk.sync(file))
 
     @property
@@ -57,14 +60,33 @@ class Segment:
         """
         done = False
         try:
-            with answered():
+            with answered(), self._in_use():
                 self._disk.write(self.file, view, offset)
-            self._commit.sync()
+                self._commit.sync()
             done = True
         finally:
             if not done:
                 self.seal()
                 self.settle([offset])
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """It is closed behind this at the earliest: its descriptor may be another file's then.
+
+        Raises OSError when it was let go of.
+        """
+        with self._lock:
+            if self._released:
+                raise OSError(errno.EBADF, "the segment is closed")
+            self._writing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writing -= 1
+                is_last = self._released and not self._writing
+            if is_last:
+                self._disk.close(self.file)
 
     def found(self, offset: int, end: int) -> None:
         """A scan found a record that may have no row."""
@@ -104,5 +126,9 @@ class Segment:
         self._disk.truncate(self.file, self._next)
 
     def release(self) -> None:
-        """Let go of it: another process may have it."""
-        self._disk.close(self.file)
+        """Let go of it, at the end of what is being written: another process may have it then. Once."""
+        with self._lock:
+            self._released = True
+            is_idle = not self._writing
+        if is_idle:
+            self._disk.close(self.file)

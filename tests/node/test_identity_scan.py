@@ -122,6 +122,15 @@ def test_what_is_uncommon_is_left_to_pydicom(why: str) -> None:
     assert scanned(encoded(LEFT_TO_PYDICOM[why], is_implicit=False)) is None
 
 
+@pytest.mark.parametrize("is_implicit", [False, True])
+def test_more_frames_than_can_be_true_are_not_one(is_implicit: bool) -> None:
+    frames = Element(tag=0x00280008, vr="IS", value=b"99999999999 ")
+    data_set = encoded((*CT[:-1], frames, CT[-1]), is_implicit=is_implicit)
+    syntax = IMPLICIT if is_implicit else EXPLICIT
+    assert slowly(data_set, syntax).pixels is None
+    assert parse(data_set, syntax, KEY) == slowly(data_set, syntax)
+
+
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
 def test_big_endian_and_deflated_are_left_to_pydicom(syntax: str) -> None:
     assert scanned(encoded(CT, is_implicit=False), syntax) is None

@@ -280,3 +280,30 @@ def test_without_its_thread_a_flush_gives_up_in_time(local: Store) -> None:
     (local.root / "ledger.sqlite").rename(local.root / "elsewhere")
     (local.root / "ledger.sqlite").mkdir()
     assert not intake.flush(0.2)
+
+
+def test_a_row_of_which_not_even_the_event_is_taken_stops_no_other(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread goes on: without it this process would take nothing any more, and nobody would end it."""
+    add = instance_rows.add
+
+    def refuse(connection: Connection, instances: Sequence[Instance]) -> bool:
+        if any(each.header.sop_instance_uid.endswith(".2") for each in instances):
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        return add(connection, instances)
+
+    def refuse_event(*_: object) -> None:
+        raise ValueError("not taken")
+
+    monkeypatch.setattr(instance_rows, "add", refuse)
+    monkeypatch.setattr(indexer.events, "tell", refuse_event)
+    intake = intake_of(local)
+    intake.start()
+    for number in (1, 2, 3):
+        accept(intake, ct(number))
+    with capture_logs() as logs:
+        assert intake.flush(20)
+        intake.stop()
+    assert {line["event"] for line in logs} == {"not indexed"}
+    assert local.kept().instances == (f"{SERIES}.1", f"{SERIES}.3")

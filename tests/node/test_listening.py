@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from node import processes
 from node.config import Config, Node, Storage, Tls
 from node.listening import INHERITED, Bound, Transport, bind, inherited, told
+from node.supervisor import Supervisor
 from storage.errors import ConfigError
 from tests.node.receiving import free_port
 
@@ -83,3 +85,26 @@ def test_a_port_that_is_taken_is_named_and_nothing_stays_open(tmp_path: Path) ->
 def test_a_receiver_that_was_started_by_itself_inherits_nothing() -> None:
     assert inherited({}) is None
     assert inherited({INHERITED: ""}) is None
+
+
+def test_who_calls_while_the_node_stops_is_refused_and_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor outlives the receivers: a caller that it held would wait until it is gone as well."""
+    config = configured(tmp_path, port=free_port())
+    heard: list[object] = []
+
+    class Stopping(Supervisor):
+        def run(self) -> int:
+            socket.create_connection(("127.0.0.1", config.node.port), timeout=10).close()
+            self.before_stopping()
+            with pytest.raises(ConnectionRefusedError) as refused:
+                socket.create_connection(("127.0.0.1", config.node.port), timeout=10)
+            heard.append(refused.type)
+            return 0
+
+    monkeypatch.setattr(processes, "Supervisor", Stopping)
+    monkeypatch.setattr(processes.logs, "configure", lambda _role: None)
+    monkeypatch.setenv(processes.LEDGER_URL, "")  # taken back afterwards
+    assert processes.serve(config, tmp_path / "config.yaml") == 0
+    assert heard == [ConnectionRefusedError]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from node.places import REGION_BYTES, Places, region
+from node.places import EVERYBODY, REGION_BYTES, Places, region
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -103,3 +104,24 @@ def test_the_places_go_when_they_are_closed(tmp_path: Path) -> None:
     again = Places(tmp_path)
     assert again.take(1) == 0
     again.close()
+
+
+def test_all_or_none_of_several_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Places(tmp_path)
+    limits = {EVERYBODY: 2, "CT1": 1}
+    assert places.take_all(limits) == (0, region("CT1"))
+    assert places.take_all(limits) == "CT1"
+    assert places.take(2) == 1  # given back
+    assert places.take_all(limits) == EVERYBODY
+    places.give_back(1)
+    take = places.take
+
+    def unlockable(limit: int, whose: str = EVERYBODY) -> int | None:
+        if whose:
+            raise OSError(errno.ENOLCK, "No locks available")
+        return take(limit, whose)
+
+    monkeypatch.setattr(places, "take", unlockable)
+    with pytest.raises(OSError, match="No locks"):
+        places.take_all(limits)
+    assert take(2) == 1  # not lost

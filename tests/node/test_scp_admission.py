@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from pydicom.uid import CTImageStorage
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from node.config import Peer
+from node.damping import Damper
 from node.peers import Admission, Admitted
 from node.rejections import WAITING_MAX, Rejections
-from storage import database
-from storage.records import Association
+from storage import database, events
+from storage.records import Association, Event
 from storage.states import Ending
 from tests.node.receiving import (
     LE,
@@ -348,3 +350,74 @@ def test_a_flood_of_rejections_waits_for_no_database(tmp_path: Path) -> None:
         "rejection not recorded",
         "100 wait for the database already",
     )
+
+
+def test_a_caller_for_whom_no_thread_is_left_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of a container counts threads: the lobby, which all callers need, goes on."""
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "association":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with receiver(tmp_path) as node, capture_logs() as lines:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            assert not request(node.port).is_established
+        with associated(node.port):
+            pass
+    assert lines[0] == {
+        "event": "connection closed",
+        "address": "",
+        "reason": "this process can start no more threads",
+        "log_level": "warning",
+    }
+
+
+def test_at_the_end_rejections_wait_for_no_database_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.rejections.STOP_S", 0.05)
+    node = Store(tmp_path)
+    rejections, locked = Rejections(node.ledger), threading.Event()
+    monkeypatch.setattr(Rejections, "_write", lambda *_: locked.wait(60))
+    admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason="no peer has this AE title")
+    for number in range(3):
+        who = Association(id="", calling_ae=f"X{number}", called_ae="CTNODE", address="", opened_at=0)
+        rejections.tell(who, admitted, now=0)
+    rejections.start()
+    rejections.stop()
+    assert rejections._thread.is_alive()
+    locked.set()
+    rejections._thread.join(60)
+    assert rejections._waiting.qsize() > 0  # the rest stands in the log
+
+
+def test_a_rejection_that_the_ledger_does_not_take_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = events.tell
+
+    def refuse(connection: Connection, event: Event) -> None:
+        if event.subject == "BAD":
+            raise ValueError("not taken")
+        tell(connection, event)
+
+    monkeypatch.setattr(events, "tell", refuse)
+    node = Store(tmp_path)
+    rejections = Rejections(node.ledger)
+    admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason="no peer has this AE title")
+    for calling in ("BAD", "X"):
+        who = Association(id="", calling_ae=calling, called_ae="CTNODE", address="", opened_at=0)
+        rejections.tell(who, admitted, now=0)
+    rejections.start()
+    rejections.stop()
+    assert [each.subject for each in node.events("rejected")] == ["X"]
+
+
+def test_after_the_clock_was_set_back_a_rejection_is_told() -> None:
+    damper = Damper()
+    assert [damper.is_news("x", now) for now in (4000.0, 400.0, 401.0)] == [True, True, False]

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from node import supervisor
 from node.supervisor import Child, Supervisor
@@ -193,3 +195,25 @@ def test_a_child_has_the_environment_and_the_descriptors_that_it_is_given(tmp_pa
         assert os.read(reading, 10) == b"yes"
     os.close(reading)
     os.close(writing)
+
+
+def test_a_child_that_cannot_be_started_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "POLL_S", 0.01)
+    up, popen, refused = tmp_path / "up", subprocess.Popen, []
+
+    def start(command: tuple[str, ...], **rest: Any) -> Any:
+        if "poor" in command[-1] and not refused:
+            refused.append(command)
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return popen(command, **rest)
+
+    monkeypatch.setattr(supervisor.subprocess, "Popen", start)
+    members = [child(role, OBEDIENT.format(say=says(up, role))) for role in ("poor", "rich")]
+    members[0].wait_s = 0.01
+    with capture_logs() as logs, supervised(*members):
+        eventually(lambda: sorted(lines(up)) == ["poor", "rich"])
+    assert [(line["role"], line["reason"]) for line in logs if line["event"] == "process not started"] == [
+        ("poor", "Resource temporarily unavailable")
+    ]

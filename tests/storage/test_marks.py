@@ -23,3 +23,10 @@ def test_marks_are_kept_and_never_go_back(ledger: Ledger) -> None:
         marks.note(connection, [mark("a", 16384, sealed=True)], 3.0)
         marks.note(connection, [mark("a", 12288)], 4.0)
         assert marks.noted(connection)["a"] == mark("a", 16384, sealed=True)
+
+
+def test_the_mark_of_one_segment(ledger: Ledger) -> None:
+    with ledger.writing() as connection:
+        marks.note(connection, [mark("a", 4096), mark("b", 8192, sealed=True)], 1.0)
+        assert marks.noted_of(connection, "b") == mark("b", 8192, sealed=True)
+        assert marks.noted_of(connection, "c") is None

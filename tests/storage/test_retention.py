@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, inspect, select, update
 
 from storage import arrivals, deliveries, events, marks, outcomes, retention, schema
 from storage.blobs import BlobName, Blobs, Shelf
@@ -339,3 +339,9 @@ def test_marks_of_segments_that_are_not_here_stay(ledger: Ledger, tmp_path: Path
         marks.note(connection, [elsewhere], OLD)
     assert retention.give_back(segment_store(tmp_path), ledger) == 0
     assert _noted(ledger) == {"a" * 32}
+
+
+def test_an_association_that_ages_out_asks_an_index_whether_it_is_used(ledger: Ledger) -> None:
+    """Its deletion looks for its instances twice: without an index that is all of them, and nobody writes."""
+    indexes = inspect(ledger.engine).get_indexes("instance")
+    assert "association_id" in [index["column_names"][0] for index in indexes]

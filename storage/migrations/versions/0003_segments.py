@@ -27,6 +27,7 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("segment", SEGMENT))
     op.add_column("instance", sa.Column("pixels", sa.JSON()))
     op.create_index(op.f("ix_instance_segment"), "instance", ["segment"])
+    op.create_index(op.f("ix_instance_association_id"), "instance", ["association_id"])
     op.add_column("aside", sa.Column("segment", SEGMENT))
     op.create_index(op.f("ix_aside_segment"), "aside", ["segment"])
     op.add_column("association", sa.Column("receiver", sa.Integer(), server_default="0", nullable=False))
@@ -39,6 +40,7 @@ def downgrade() -> None:
     )
     if in_use:
         raise ValueError(f"{in_use} instances are in segments: export them before")
+    op.drop_index(op.f("ix_instance_association_id"), "instance")
     with op.batch_alter_table("association") as batch_op:
         batch_op.drop_column("receiver")
     for table, columns in {"aside": ("segment",), "instance": ("pixels", "segment")}.items():

@@ -145,12 +145,21 @@ def test_requests_that_wait_for_no_answer_are_answered_in_their_order(node: Hear
 
 
 def test_each_context_has_its_transfer_syntax(node: Hearing) -> None:
-    calling = node.call((CTImageStorage, LE), (MRImageStorage, "1.2.840.10008.1.2"), ("1.2.3", LE))
+    calling = node.call((CTImageStorage, LE), (CTImageStorage, "1.2.840.10008.1.2"), ("1.2.3", LE))
     calling.send(stored(DATA, context=1) + stored(DATA, context=3))
     assert [calling.response().Status for _ in range(2)] == [0, 0]
     assert [r.transfer_syntax_uid for r, _ in node.intake.taken] == [LE, "1.2.840.10008.1.2"]
     calling.send(stored(DATA, context=5))  # this one was not accepted
     assert calling.pdu() == abort(2, 6)
+
+
+def test_the_sop_class_is_that_of_the_context(node: Hearing) -> None:
+    calling = node.call((CTImageStorage, LE), (MRImageStorage, LE))
+    calling.send(stored(DATA, context=3))
+    response = calling.response()
+    assert (response.Status, response.OffendingElement) == (0xC000, 0x00000002)
+    assert response.ErrorComment == f"SOP Class {CTImageStorage} in a context of {MRImageStorage}"[:64]
+    assert node.intake.taken == []
 
 
 def test_a_response_is_cut_to_what_the_peer_takes(node: Hearing) -> None:

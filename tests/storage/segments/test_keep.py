@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 import xxhash
@@ -340,3 +341,41 @@ def test_a_full_disk_says_so_and_loses_nothing(tmp_path: Path) -> None:
             keep(store, 1001, content(1, 800_000))
         assert list((disk / "root" / "incoming").iterdir()) == []
         store.close()
+
+
+def test_a_store_that_is_closed_meanwhile_writes_in_no_other_file(tmp_path: Path) -> None:
+    """The number of a closed descriptor is that of the next file: the ledger, perhaps."""
+    disk, others = FragileDisk(), list[IO[bytes]]()
+    store = segment_store(tmp_path, disk=disk)
+
+    def close(_view: memoryview, _offset: int) -> None:
+        store.close()
+        others.append((tmp_path / "other").open("w+b"))
+
+    disk.before_write = close
+    kept = keep(store, 1, b"one")
+    others[0].close()
+    assert (tmp_path / "other").read_bytes() == b""
+    again = segment_store(tmp_path)  # and the segment was let go of
+    found, torn = recovered(again)
+    assert ([f.locator for f in found], torn) == ([kept], [])
+    again.close()
+
+
+def test_a_segment_whose_name_is_not_durable_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt would leave another one."""
+    store = segment_store(tmp_path)
+
+    def refuse(_folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("storage.segments.folder.sync_folder", refuse)
+    for number in range(3):
+        with pytest.raises(Unavailable):
+            keep(store, number, b"one")
+    assert (list(store.segments()), list((tmp_path / "incoming").iterdir())) == ([], [])
+    monkeypatch.undo()
+    keep(store, 4, b"four")
+    store.close()

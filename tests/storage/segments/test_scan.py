@@ -12,7 +12,7 @@ from storage.errors import Unavailable
 from storage.files import FileStore
 from storage.locator import InSegment, segment_of
 from storage.records import SegmentMark
-from storage.segments.disk import OpenFile
+from storage.segments.disk import OpenFile, lock
 from storage.segments.store import SegmentStore
 from storage.store import Torn, Unindexed
 from tests.storage.segments.keeping import (
@@ -321,3 +321,50 @@ def test_a_full_segment_that_is_found_keeps_its_size(tmp_path: Path) -> None:
     assert store.range(full).path.stat().st_size == 64 * PAGE
     assert [mark.sealed for mark in again.marks([full]) if mark.name == segment_of(full)] == [True]
     again.close()
+
+
+def test_what_a_living_process_seals_while_others_are_scanned_is_not_written_in(tmp_path: Path) -> None:
+    """Its mark says sealed: what was written in it now would not be found again."""
+    writer, starting = segment_store(tmp_path, pages=64), segment_store(tmp_path, pages=64)
+    first = keep(writer, 1, content(1, 30 * PAGE))
+    before = {mark.name: mark for mark in writer.marks([])}
+    keep(writer, 2, content(2, 50 * PAGE))  # no room: the first segment is sealed, half empty
+    now = {mark.name: mark for mark in writer.marks([first])}
+    writer.indexed([first])
+    assert now[_place(first).segment].sealed
+    assert list(starting.unindexed(before, latest=now.get)) == []
+    assert segment_of(keep(starting, 3, b"new")) not in now
+    assert starting.recycle(_place(first).segment)  # and it is let go of
+    starting.close()
+    writer.close()
+
+
+def test_a_segment_is_as_long_as_it_is_once_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening and locking, who held it gives back the room behind its record."""
+    store = segment_store(tmp_path, pages=64)
+    name = _place(keep(store, 1, b"one")).segment
+    store.close()
+
+    def cut_and_lock(descriptor: int) -> bool:
+        os.truncate(tmp_path / "segments" / f"{name}.seg", 2 * PAGE)
+        return lock(descriptor)
+
+    again = segment_store(tmp_path, pages=64)
+    monkeypatch.setattr("storage.segments.folder.lock", cut_and_lock)
+    segment = again._folder.hold(name)
+    assert segment is not None
+    assert segment.free_bytes == PAGE  # it was not scanned yet: all but its first page
+    segment.release()
+
+
+def test_a_new_file_that_another_process_clears_away_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = segment_store(tmp_path)
+    monkeypatch.setattr("storage.segments.folder.lock", lambda _descriptor: False)
+    with pytest.raises(Unavailable):
+        keep(store, 1, b"one")
+    assert (list(store.segments()), list((tmp_path / "incoming").iterdir())) == ([], [])
+    store.close()
