@@ -67,7 +67,7 @@ def differences(bearers: Iterable[Bearer], where: str) -> list[str]:
 
 def _counted(values: Iterable[Counter[str]]) -> str:
     """The values by how many instances have them, most first; of each, its series."""
-    ordered = sorted(values, key=lambda counts: (-counts.total(), min(counts)))
+    ordered = sorted(values, key=lambda counts: (-counts.total(), sorted(counts.items())))
     return " against ".join(_series_named(counts) for counts in ordered)
 
 

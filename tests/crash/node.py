@@ -27,7 +27,12 @@ assembly:  # nothing is learned: each run waits alike
 storage: {{root: ./data, {storage}}}
 """
 PEER: Final = "  - {{name: modality{0}, ae_title: MODALITY{0}, may_send: true, hosts: [127.0.0.1]}}"
-ROLES: Final = {"serve": "supervisor", "node.receiving": "receiver", "node.dispatching": "dispatcher"}
+ROLES: Final = {
+    "serve": "supervisor",
+    "receiver": "receiver",  # by itself
+    "node.receiving": "receiver",
+    "node.dispatching": "dispatcher",
+}
 WORKER: Final = "inference.worker"
 PROBE: Final = "MODALITY0"
 VERIFICATION: Final = "1.2.840.10008.1.1"

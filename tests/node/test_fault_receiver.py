@@ -178,7 +178,7 @@ def test_a_start_says_what_it_found(receiving: Process, tmp_path: Path) -> None:
     eventually(lambda: any(line["event"] == "listening" for line in receiving.lines()), 60)
     (found,) = [line for line in receiving.lines() if line["event"] == "recovered"]
     assert (found["instances"], found["process"]) == (0, "receiver")
-    assert found["reason"] == "0 damaged files, 0 unfinished files, 0 lost associations"
+    assert found["reason"] == "0 damaged, 0 kept aside, 0 unfinished, 0 lost associations"
     assert "dropped" not in found
     assert receiving.stop(signal.SIGTERM) == 0
     (told,) = Store(tmp_path / "data", kind="segments").events("receiver listens")

@@ -160,7 +160,7 @@ def test_a_deflated_data_set_may_be_padded_to_an_even_length() -> None:
     """PS3.5 A.5: one NULL after the deflated bytes."""
     deflated = encoded(ct(), DeflatedExplicitVRLittleEndian)
     assert parsed(deflated + b"\0", DeflatedExplicitVRLittleEndian).has_pixels
-    with pytest.raises(Unreadable, match="^deflated data set ends too early$"):
+    with pytest.raises(Unreadable, match=r"^deflated data set ends too early$"):
         parsed(deflated[:-3], DeflatedExplicitVRLittleEndian)
     inflated = zlib.decompress(deflated, -zlib.MAX_WBITS)
     assert read_dataset(BytesIO(inflated), False, True).Rows == 16
