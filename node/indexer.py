@@ -53,14 +53,15 @@ class Indexer:
         self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """One more attempt, then end."""
+    def stop(self) -> bool:
+        """One more attempt, then end. False when the thread still waits for the ledger."""
         self._stopping.set()
         self._backlog.close()
         if self._thread is not None:
             self._thread.join(STOP_S)
         if left := self._backlog.behind()[0]:
             log().error("index left behind", count=left)
+        return self._thread is None or not self._thread.is_alive()
 
     def flush(self, wait_s: float) -> bool:
         """Whether everything that was put until now is settled, within a time."""

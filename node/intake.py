@@ -93,10 +93,15 @@ class Intake:
         """Whether everything that was queued until now has its row, within a time."""
         return self._indexer.flush(wait_s)
 
-    def stop(self) -> None:
-        """One more attempt to write what is left; what then has no row gets it at the next start."""
-        self._indexer.stop()
+    def stop(self) -> bool:
+        """One more attempt to write what is left; what then has no row gets it at the next start.
+
+        False when a transaction still waits for the ledger: the marks in it speak of segments that must stay
+        this process's until it ends.
+        """
+        ended = self._indexer.stop()
         self._lookup.close()
+        return ended
 
     def check_ready(self) -> None:
         """Whether an instance can be taken at all.

@@ -65,8 +65,8 @@ def run_receiver(config: Config, number: int = 0) -> None:
     stopping.wait()
     scp.drain(DRAIN_S)
     intake.flush(INDEX_S)
-    intake.stop()
-    store.close()
+    if intake.stop():
+        store.close()
 
 
 def _collect_seldom() -> None:

@@ -307,3 +307,25 @@ def test_a_row_of_which_not_even_the_event_is_taken_stops_no_other(
         intake.stop()
     assert {line["event"] for line in logs} == {"not indexed"}
     assert local.kept().instances == (f"{SERIES}.1", f"{SERIES}.3")
+
+
+def test_the_end_says_whether_a_transaction_still_waits(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its marks speak of segments that nobody else may have until it has ended."""
+    going_on, write = threading.Event(), indexer.write
+
+    def slow(connection: Connection, batch: Sequence[Entry], *rest: object) -> object:
+        assert going_on.wait(20)
+        return write(connection, batch, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(indexer, "write", slow)
+    monkeypatch.setattr(indexer, "STOP_S", 0.1)
+    intake = intake_of(local)
+    intake.start()
+    accept(intake, ct(1))
+    assert intake.stop() is False
+    going_on.set()
+    eventually(lambda: not intake._indexer._thread.is_alive())
+    assert intake.stop() is True
+    assert local.series().instances == 1
