@@ -90,6 +90,14 @@ def test_a_series_that_is_gone_too_early_is_told() -> None:
     assert accounts.findings == [Finding(kind="series gone too early", subject="new", detail=detail)]
 
 
+def test_rows_that_may_be_on_their_way_are_waited_for() -> None:
+    accounts, kept = Accounts(age_s=20), journal(new=[96.0, 98.0])
+    accounts.settle(kept, {}, 100.0)
+    assert (accounts.findings, len(kept.noted)) == ([], 2)
+    accounts.settle(kept, {}, 101.5)
+    assert [each.detail for each in accounts.findings] == ["2 acknowledged, the last 3.5 s ago; kept 20 s"]
+
+
 def test_loud_lines_and_miscounted_series_are_told(tmp_path: Path) -> None:
     soak = Soak(tmp_path, Options(minutes=1))
     said = [
