@@ -23,7 +23,7 @@ PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 NAMED_FILE = re.compile(r"`((?:inference|node|storage|tests|deploy)/[\w./-]*)`|\]\(([\w./-]+)\)")
 
-OTHERS = {"--strict", "--kills", "--minutes", "--seconds"}
+OTHERS = {"--strict", "--age-s", "--kills", "--minutes", "--seconds"}
 """Options of other programs: mypy's, and those of the harnesses in tests."""
 
 WEIGHTS = ROOT / "inference" / "weights"
