@@ -2,7 +2,7 @@
 # The real servers that the tests talk to: installed where we may, named where we may not.
 set -eu
 missing=""
-for pair in storescu:dcmtk Orthanc:orthanc gdcmconv:libgdcm-tools pg_ctl:postgresql; do
+for pair in storescu:dcmtk Orthanc:orthanc gdcmconv:libgdcm-tools pg_ctl:postgresql openssl:openssl strace:strace; do
     program=${pair%%:*}
     package=${pair##*:}
     command -v "$program" >/dev/null 2>&1 && continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +45,14 @@ def _stats() -> dict[int, _Stat]:
             own, ended = (sum(int(n) for n in fields[part]) for part in (OWN, CHILDREN))
             found[int(folder.name)] = _Stat(parent=int(fields[PARENT]), own_ticks=own, ended_ticks=ended)
     return found
+
+
+def can_trace() -> bool:
+    """Whether strace is installed, and allowed here."""
+    if shutil.which("strace") is None:
+        return False
+    tried = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], check=False, capture_output=True)
+    return tried.returncode == 0
 
 
 def tracer(output: Path) -> list[str]:

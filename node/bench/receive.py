@@ -15,7 +15,7 @@ from statistics import median
 from typing import Final
 
 from node.bench.kept import kept
-from node.bench.processes import cpu_s, syncs, tracer
+from node.bench.processes import can_trace, cpu_s, syncs, tracer
 from node.bench.receivers import AE_TITLE, ENVIRONMENT, NAME, Receiver, running
 from storage.errors import CtnodeError
 
@@ -49,7 +49,7 @@ class Figures:
     cpu_ms_per_instance: dict[str, float]  # receiver -> median of the rounds
     ratios: dict[str, float]  # receiver -> median of ours over it, of the same round each
     ratio_range: dict[str, tuple[float, float]]  # receiver -> lowest and highest of them
-    syncs_per_10_instances: dict[str, int] | None  # calls that sync; None where strace is not installed
+    syncs_per_10_instances: dict[str, int] | None  # calls that sync; None where strace cannot be had
 
 
 def compare(
@@ -161,7 +161,7 @@ def _sent(receiver: Receiver, ready: Sequence[subprocess.Popen[str]]) -> float:
 
 def _syncs(receivers: Sequence[Receiver], files: Sequence[Path], folder: Path) -> dict[str, int] | None:
     """Calls that sync for ten instances of one association, after some that warm up."""
-    if shutil.which("strace") is None:
+    if not can_trace():
         return None
     return {
         receiver.name: _syncs_of(receiver, files, folder / f"traced-{receiver.name}")

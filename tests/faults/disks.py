@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def ext4(folder: Path, size_mb: int) -> Iterator[Disk]:
     """A new one, mounted; the test is skipped where that is not allowed."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts file systems")
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("mkfs.ext4 is not installed")
     image = folder.with_suffix(".image")
     with image.open("wb") as file:
         file.truncate(size_mb * MEGABYTE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from node.bench import series
 from node.bench.association import idle_share, set_up
-from node.bench.processes import cpu_s
+from node.bench.processes import can_trace, cpu_s
 from node.bench.receive import Figures, NotStored, compare
 from node.bench.receivers import AE_TITLE, NAME, Receiver, installed, ours, recycle, running, write_ahead
 from node.bench.sender import Peer, all_contexts, association_request
@@ -73,8 +72,8 @@ def test_every_receiver_gets_all_and_ours_is_held_against_the_others(
     low, high = figures.ratio_range["storescp_fork"]
     assert 0 < low <= figures.ratios["storescp_fork"] <= high
     assert (figures.associations, figures.rounds, figures.instances_per_association) == (2, 2, INSTANCES - 10)
-    if shutil.which("strace") is not None:
-        assert figures.syncs_per_10_instances is not None
+    assert (figures.syncs_per_10_instances is not None) == can_trace()
+    if figures.syncs_per_10_instances is not None:
         assert figures.syncs_per_10_instances["storescp_fork"] == 0
         assert figures.syncs_per_10_instances[NAME] >= 10, "an instance was acknowledged before a sync"
     assert receive_table(figures).row_count == 2
