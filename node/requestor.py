@@ -19,13 +19,13 @@ from node.addresses import PeerAddress
 from node.association_failure import Cause, Failure
 from node.outgoing import Encoded
 from node.transport import NotConnected, Timeouts, connect
+from node.upper_layer.command import C_STORE_RQ
 from node.upper_layer.negotiation import Negotiated, Proposal, Syntax
 from node.upper_layer.p_data import piece_bytes
 from node.upper_layer.requesting import BROKEN, Declined, Message, Requesting
 from node.upper_layer.requests import (
     C_ECHO_RQ,
     C_FIND_RQ,
-    C_STORE_RQ,
     N_EVENT_REPORT_RQ,
     RESPONSE,
     echo_request,

@@ -95,6 +95,9 @@ REJECTIONS: Final[dict[Admission, Rejection]] = {
 }
 """Why an association is refused -> what the peer is told."""
 
+VERSION_UNSUPPORTED: Final = Rejection(result=1, source=2, reason=2)
+"""The A-ASSOCIATE-RQ does not have bit 0 of Protocol Version: decided before anybody is asked."""
+
 
 def store_status(error: CtnodeError) -> int:
     """The C-STORE status of an error."""

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Enum,
     Float,
     ForeignKey,
     Index,
@@ -22,16 +21,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
 )
-from sqlalchemy.engine import Dialect
 
+from storage.columns import AE_LENGTH, UID, Words, states
 from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
-
-UID: Final = String(64)  # PS3.5 9.1
-AE_LENGTH: Final = 16  # PS3.5 6.2
 
 metadata: Final = MetaData(
     naming_convention={
@@ -43,48 +38,6 @@ metadata: Final = MetaData(
     }
 )
 
-
-class Words(TypeDecorator[str]):
-    """Text that others wrote, as long as there is room: PostgreSQL refuses a NUL, and what is too long.
-
-    Never for a UID: a UID that is cut is another UID.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, length: int | None = None) -> None:
-        super().__init__()
-        self.length = length
-
-    def load_dialect_impl(self, dialect: Dialect) -> Text | String:  # noqa: ARG002
-        return Text() if self.length is None else String(self.length)
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else value.replace("\0", " ")[: self.length]
-
-
-_States = (
-    type[SeriesState]
-    | type[DeliveryState]
-    | type[Ending]
-    | type[StepState]
-    | type[CommitmentState]
-    | type[Source]
-)
-
-
-def _states(states: _States) -> Enum:
-    return Enum(
-        states,
-        name=states.__name__.lower(),
-        native_enum=False,
-        create_constraint=True,
-        values_callable=lambda e: [s.value for s in e],
-        length=16,
-    )
-
-
 association: Final = Table(
     "association",
     metadata,
@@ -94,7 +47,7 @@ association: Final = Table(
     Column("address", Words(64), nullable=False),
     Column("opened_at", Float, nullable=False),
     Column("closed_at", Float),
-    Column("ending", _states(Ending)),
+    Column("ending", states(Ending)),
     Column("receiver", Integer, nullable=False, default=0, server_default="0"),
     CheckConstraint("(closed_at IS NULL) = (ending IS NULL)", name="closed_has_ending"),
     Index(None, "closed_at"),
@@ -106,7 +59,7 @@ series: Final = Table(
     Column("series_instance_uid", UID, primary_key=True),
     Column("study_instance_uid", UID, nullable=False, index=True),
     Column("modality", Words(16)),
-    Column("state", _states(SeriesState), nullable=False, index=True),
+    Column("state", states(SeriesState), nullable=False, index=True),
     Column("revision", Integer, nullable=False, default=0),
     Column("instances", Integer, nullable=False),
     Column("first_received_at", Float, nullable=False),
@@ -225,7 +178,7 @@ delivery: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("sop_instance_uid", UID, ForeignKey("result.sop_instance_uid"), nullable=False),
     Column("destination", String(64), nullable=False),
-    Column("state", _states(DeliveryState), nullable=False, index=True),
+    Column("state", states(DeliveryState), nullable=False, index=True),
     Column("attempts", Integer, nullable=False, default=0),
     Column("created_at", Float, nullable=False),
     Column("next_attempt_at", Float),
@@ -241,7 +194,7 @@ expectation: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("series_instance_uid", UID, nullable=False, index=True),
-    Column("source", _states(Source), nullable=False),
+    Column("source", states(Source), nullable=False),
     Column("told_by", Words(128), nullable=False),
     Column("count", Integer, nullable=False),
     Column("sop_instance_uids", JSON),
@@ -258,7 +211,7 @@ step: Final = Table(
     Column("calling_ae", Words(AE_LENGTH), nullable=False),
     Column("study_instance_uid", UID),
     Column("listed", JSON, nullable=False),
-    Column("state", _states(StepState), nullable=False),
+    Column("state", states(StepState), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
     CheckConstraint("(state = 'in progress') = (ended_at IS NULL)", name="ended"),
@@ -271,7 +224,7 @@ commitment: Final = Table(
     Column("transaction_uid", UID, primary_key=True),
     Column("calling_ae", Words(AE_LENGTH), nullable=False),
     Column("instances", JSON, nullable=False),
-    Column("state", _states(CommitmentState), nullable=False, index=True),
+    Column("state", states(CommitmentState), nullable=False, index=True),
     Column("requested_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Float),

@@ -31,22 +31,18 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from node.contexts import APPLICATION_CONTEXT, STORAGE_SOP_CLASSES, UNCOMPRESSED
 from node.part10 import HEAD_BYTES, IMPLEMENTATION_CLASS_UID, data_set_offset
+from node.upper_layer.command import PDV_HEAD_BYTES
+from node.upper_layer.p_data import Part, fragment_bytes, message_parts
+from node.upper_layer.pdu import MAXIMUM_PDU_BYTES, PduType
+from node.upper_layer.requests import answer, store_request
 
 CALLING: Final = "BENCHSCU"
 TIMEOUT_S: Final = 120.0
-COMMAND, LAST = 0x01, 0x02
-"""Bits of a Message Control Header (PS3.8 E.2)."""
-P_DATA_TF: Final = 0x04
-A_ASSOCIATE_AC: Final = 0x02
 RELEASE_RQ: Final = struct.pack(">BBLL", 0x05, 0, 4, 0)
-C_STORE_RQ: Final = 0x0001
 CONTEXTS_MAX: Final = 128  # PS3.8 9.3.2.2
 PDU_HEAD: Final = 6  # bytes: type, reserved, length
-PDV_HEAD: Final = 6  # bytes: length, context, control
 ITEMS: Final = 68  # bytes before the first item of an A-ASSOCIATE-AC, its own head not counted
 ITEM_HEAD, CONTEXT_ITEM, RESULT = 4, 0x21, 6
-LARGEST_PDU: Final = 131_072
-STATUS: Final = 0x0900  # element of group 0000
 
 
 class Peer:
@@ -58,12 +54,12 @@ class Peer:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(request)
         kind, body = self._pdu()
-        if kind != A_ASSOCIATE_AC:
+        if kind != PduType.A_ASSOCIATE_AC:
             raise ConnectionError(f"no association: PDU of type {kind:#04x}")
         self.accepted = _accepted(body)
-        self.largest_pdu = _maximum_length(body) or LARGEST_PDU
+        self.largest_pdu = _maximum_length(body)
 
-    def store(self, parts: Sequence[bytes | memoryview]) -> int:
+    def store(self, parts: Sequence[Part]) -> int:
         """Send the PDUs of one request; the status of its response."""
         self.send(parts)
         return self.response()
@@ -71,7 +67,7 @@ class Peer:
     def response(self) -> int:
         """The status of the response that comes next."""
         _, body = self._pdu()
-        return _status(body[PDV_HEAD:])
+        return answer(body[PDV_HEAD_BYTES:]).status
 
     def release(self) -> None:
         """Release, and wait for the answer."""
@@ -83,7 +79,7 @@ class Peer:
         """Hang up."""
         self._socket.close()
 
-    def send(self, parts: Sequence[bytes | memoryview]) -> None:
+    def send(self, parts: Sequence[Part]) -> None:
         """PDUs, in one call if the kernel takes them so."""
         sent = self._socket.sendmsg(parts)
         if sent < sum(map(len, parts)):
@@ -103,17 +99,6 @@ class Peer:
         return got
 
 
-def _status(command: bytes) -> int:
-    """(0000,0900) of a command set, which is in implicit little endian (PS3.7 6.3.1)."""
-    at = 0
-    while at < len(command):
-        _, element, size = struct.unpack_from("<HHL", command, at)
-        if element == STATUS:
-            return int.from_bytes(command[at + 8 : at + 8 + size], "little")
-        at += 8 + size
-    raise ConnectionError("a response without a status")
-
-
 def association_request(called: str, contexts: Sequence[PresentationContext]) -> bytes:
     """The A-ASSOCIATE-RQ that proposes these presentation contexts."""
     primitive: Any = A_ASSOCIATE()
@@ -123,7 +108,7 @@ def association_request(called: str, contexts: Sequence[PresentationContext]) ->
         context.context_id = 2 * number + 1
     primitive.presentation_context_definition_list = list(contexts)
     largest, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
-    largest.maximum_length_received = LARGEST_PDU
+    largest.maximum_length_received = MAXIMUM_PDU_BYTES
     implementation.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     primitive.user_information = [largest, implementation]
     pdu: Any = A_ASSOCIATE_RQ()
@@ -152,48 +137,15 @@ def all_contexts() -> list[PresentationContext]:
     return [build_context(uid, list(UNCOMPRESSED)) for uid in STORAGE_SOP_CLASSES[:CONTEXTS_MAX]]
 
 
-def requests(file: Path, number: int, largest_pdu: int) -> list[bytes | memoryview]:
+def requests(file: Path, number: int, largest_pdu: int) -> list[Part]:
     """The PDUs of the C-STORE request for a DICOM file, in context 1."""
     content = memoryview(file.read_bytes())
     meta: Any = read_file_meta_info(file)
     data_set = content[data_set_offset(bytes(content[:HEAD_BYTES])) :]
-    command = command_set(str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID), number)
-    parts: list[bytes | memoryview] = [data_head(len(command), is_command=True, is_last=True), command]
-    step = largest_pdu - PDV_HEAD
-    for begin in range(0, len(data_set), step):
-        piece = data_set[begin : begin + step]
-        is_last = begin + step >= len(data_set)
-        parts += [data_head(len(piece), is_command=False, is_last=is_last), piece]
-    return parts
-
-
-def data_head(size: int, *, is_command: bool, is_last: bool) -> bytes:
-    """What comes before a fragment: a P-DATA-TF's head, with this PDV alone, in context 1 (PS3.8 9.3.5)."""
-    control = COMMAND * is_command | LAST * is_last
-    return struct.pack(">BBLLBB", P_DATA_TF, 0, size + PDV_HEAD, size + 2, 1, control)
-
-
-def command_set(sop_class_uid: str, sop_instance_uid: str, number: int) -> bytes:
-    """A C-STORE-RQ (PS3.7 9.3.1.1), implicit little endian."""
-    elements = b"".join(
-        (
-            _element(0x0002, _uid(sop_class_uid)),
-            _element(0x0100, struct.pack("<H", C_STORE_RQ)),
-            _element(0x0110, struct.pack("<H", number & 0xFFFF)),
-            _element(0x0700, struct.pack("<H", 0)),
-            _element(0x0800, struct.pack("<H", 1)),
-            _element(0x1000, _uid(sop_instance_uid)),
-        )
-    )
-    return _element(0x0000, struct.pack("<L", len(elements))) + elements
-
-
-def _element(element: int, value: bytes) -> bytes:
-    return struct.pack("<HHL", 0, element, len(value)) + value
-
-
-def _uid(value: str) -> bytes:
-    return value.encode() + b"\0" * (len(value) % 2)
+    uids = (str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID))
+    command, fragment = store_request(number, *uids), fragment_bytes(largest_pdu)
+    lists = message_parts(1, command, fragment=fragment, pieces=[data_set], size_bytes=len(data_set))
+    return [part for parts in lists for part in parts]
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
 
 from node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from node.status import Rejection
+from node.status import VERSION_UNSUPPORTED, Rejection
 from node.upper_layer.acceptance import (
     Accepted,
     Malformed,
@@ -33,7 +33,6 @@ from node.upper_layer.command import (
     NO_DATA_SET,
     CommandError,
     Elements,
-    command_pdus,
     elements,
     number,
     store_command,
@@ -42,6 +41,7 @@ from node.upper_layer.command import (
 from node.upper_layer.fragments import Fragments, PeerAborted
 from node.upper_layer.messages import Collected, read_command, read_data_set
 from node.upper_layer.office import Office, Terms, Turn
+from node.upper_layer.p_data import fragment_bytes, message_parts
 from node.upper_layer.pdu import (
     A_RELEASE_RP,
     MAXIMUM_PDU_BYTES,
@@ -62,8 +62,6 @@ DRAIN_IDLE_S: Final = 1.0
 COLLECTED_MAX_BYTES: Final = 8 << 20
 """How much of a data set is kept that goes to pynetdicom; `node.normalized` refuses what is longer."""
 VERSION_1: Final = 1
-NO_VERSION: Final = Rejection(result=1, source=2, reason=2)
-"""Protocol version not supported (PS3.8 Table 9-21)."""
 
 
 class AcceptedAssociation(Association):
@@ -126,7 +124,7 @@ class AcceptedAssociation(Association):
             self._request = request = read_request(pdu)
         except Malformed as error:
             raise Violation(f"an A-ASSOCIATE-RQ that cannot be read: {error}", Abort.BY_USER) from error
-        entry = self._office.admit(self) if request.protocol_version & VERSION_1 else NO_VERSION
+        entry = self._office.admit(self) if request.protocol_version & VERSION_1 else VERSION_UNSUPPORTED
         if isinstance(entry, Rejection):
             self.is_rejected = True
             self.wire.send(a_associate_rj(entry.result, entry.source, entry.reason))
@@ -240,7 +238,9 @@ class AcceptedAssociation(Association):
         assert self._store is not None
         outcome = self._store.serve(command, context, self._fragments)
         response = store_response(command, outcome)
-        self.wire.send(*command_pdus(response, context_id, self.asked.maximum_length))
+        fragment = fragment_bytes(self.asked.maximum_length)
+        for parts in message_parts(context_id, response, fragment=fragment):
+            self.wire.send(*parts)
 
     def _collect(self, command: bytearray, has_data_set: bool) -> Any:
         """pynetdicom's primitive of any other message."""
@@ -253,7 +253,7 @@ class AcceptedAssociation(Association):
         try:
             message.decode_msg(data)
             return message.message_to_primitive()
-        except Exception as error:  # see `_enter`: unknown commands, values of other types
+        except Exception as error:  # unknown commands, values of other types: pynetdicom raises anything
             raise Violation("a message that cannot be read", Abort.BY_USER) from error
 
     def exchange(self, request: Any, context_id: int, *, answers: Any, timeout_s: float) -> Any:

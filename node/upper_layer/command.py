@@ -6,7 +6,6 @@ A command set is always Implicit VR Little Endian. Pure: no I/O.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +30,6 @@ LEAST_PDU_LENGTH: Final = 32
 
 _ELEMENT = struct.Struct("<HHL")
 _US = struct.Struct("<H")
-_PDU_AND_PDV = struct.Struct(">BxLLBB")
 
 
 class CommandError(Exception):
@@ -125,18 +123,23 @@ def store_command(found: Elements) -> StoreCommand:
 def store_response(command: StoreCommand, outcome: Outcome) -> bytes:
     """The command set of a C-STORE-RSP (PS3.7 9.3.1.2)."""
     parts = [
-        _uid(AFFECTED_SOP_CLASS_UID, command.sop_class_uid),
-        _short(COMMAND_FIELD, C_STORE_RSP),
-        _short(0x0120, command.message_id),
-        _short(DATA_SET_TYPE, NO_DATA_SET),
-        _short(0x0900, outcome.status),
+        ui(AFFECTED_SOP_CLASS_UID, command.sop_class_uid),
+        us(COMMAND_FIELD, C_STORE_RSP),
+        us(0x0120, command.message_id),
+        us(DATA_SET_TYPE, NO_DATA_SET),
+        us(0x0900, outcome.status),
     ]
     if outcome.offending is not None:
         group, element = divmod(outcome.offending, 0x10000)
         parts.append(_element(0x0901, struct.pack("<HH", group, element)))
     if outcome.comment:
         parts.append(_element(0x0902, _even(outcome.comment.encode("ascii", "replace"), b" ")))
-    parts.append(_uid(AFFECTED_SOP_INSTANCE_UID, command.sop_instance_uid))
+    parts.append(ui(AFFECTED_SOP_INSTANCE_UID, command.sop_instance_uid))
+    return command_set(*parts)
+
+
+def command_set(*parts: bytes) -> bytes:
+    """Its elements, in order, behind their length (PS3.7 6.3.1)."""
     rest = b"".join(parts)
     return _element(0x0000, struct.pack("<L", len(rest))) + rest
 
@@ -145,30 +148,15 @@ def _element(tag: int, value: bytes) -> bytes:
     return _ELEMENT.pack(0, tag, len(value)) + value
 
 
-def _short(tag: int, value: int) -> bytes:
+def us(tag: int, value: int) -> bytes:
+    """An element of VR US."""
     return _element(tag, _US.pack(value))
 
 
-def _uid(tag: int, value: str) -> bytes:
-    """An element that the request did not have is none of the response either."""
+def ui(tag: int, value: str) -> bytes:
+    """An element of VR UI; nothing for '': what a request did not have, its response has not either."""
     return _element(tag, _even(value.encode("ascii"), b"\0")) if value else b""
 
 
 def _even(value: bytes, padding: bytes) -> bytes:
     return value + padding if len(value) % 2 else value
-
-
-def command_pdus(command: bytes, context_id: int, maximum_length: int) -> Iterator[bytes]:
-    """P-DATA-TF PDUs (PS3.8 9.3.5) of a message without a data set, one PDV each.
-
-    Args:
-        command: the command set.
-        context_id: the presentation context ID.
-        maximum_length: what the peer takes in one PDU (PS3.8 D.1); 0: anything.
-    """
-    limit = max(maximum_length, LEAST_PDU_LENGTH) - PDV_HEAD_BYTES if maximum_length else len(command)
-    for offset in range(0, len(command), limit):
-        piece = command[offset : offset + limit]
-        last = LAST if offset + limit >= len(command) else 0
-        size = len(piece) + 2
-        yield _PDU_AND_PDV.pack(4, size + 4, size, context_id, COMMAND | last) + piece

@@ -5,23 +5,25 @@ Pure: no I/O.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Final
 
 from node.upper_layer.command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
+    C_STORE_RQ,
     COMMAND_FIELD,
     DATA_SET_TYPE,
     MESSAGE_ID,
     NO_DATA_SET,
     PRIORITY,
+    command_set,
     elements,
     number,
+    ui,
+    us,
 )
 
-C_STORE_RQ: Final = 0x0001
 C_FIND_RQ: Final = 0x0020
 C_ECHO_RQ: Final = 0x0030
 N_EVENT_REPORT_RQ: Final = 0x0100
@@ -35,9 +37,6 @@ EVENT_TYPE_ID: Final = 0x1002
 
 WITH_DATA_SET: Final = 0x0001
 MEDIUM_PRIORITY: Final = 0
-
-_ELEMENT = struct.Struct("<HHL")
-_SHORT = struct.Struct("<HHLH")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,34 +52,34 @@ class Answer:
 
 def store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
     """C-STORE-RQ (PS3.7 9.3.1.1)."""
-    return _command(
-        _uid(AFFECTED_SOP_CLASS_UID, sop_class_uid),
-        _short(COMMAND_FIELD, C_STORE_RQ),
-        _short(MESSAGE_ID, message_id),
-        _short(PRIORITY, MEDIUM_PRIORITY),
-        _short(DATA_SET_TYPE, WITH_DATA_SET),
-        _uid(AFFECTED_SOP_INSTANCE_UID, sop_instance_uid),
+    return command_set(
+        ui(AFFECTED_SOP_CLASS_UID, sop_class_uid),
+        us(COMMAND_FIELD, C_STORE_RQ),
+        us(MESSAGE_ID, message_id),
+        us(PRIORITY, MEDIUM_PRIORITY),
+        us(DATA_SET_TYPE, WITH_DATA_SET),
+        ui(AFFECTED_SOP_INSTANCE_UID, sop_instance_uid),
     )
 
 
 def find_request(message_id: int, sop_class_uid: str) -> bytes:
     """C-FIND-RQ (PS3.7 9.3.2.1)."""
-    return _command(
-        _uid(AFFECTED_SOP_CLASS_UID, sop_class_uid),
-        _short(COMMAND_FIELD, C_FIND_RQ),
-        _short(MESSAGE_ID, message_id),
-        _short(PRIORITY, MEDIUM_PRIORITY),
-        _short(DATA_SET_TYPE, WITH_DATA_SET),
+    return command_set(
+        ui(AFFECTED_SOP_CLASS_UID, sop_class_uid),
+        us(COMMAND_FIELD, C_FIND_RQ),
+        us(MESSAGE_ID, message_id),
+        us(PRIORITY, MEDIUM_PRIORITY),
+        us(DATA_SET_TYPE, WITH_DATA_SET),
     )
 
 
 def echo_request(message_id: int, sop_class_uid: str) -> bytes:
     """C-ECHO-RQ (PS3.7 9.3.5.1)."""
-    return _command(
-        _uid(AFFECTED_SOP_CLASS_UID, sop_class_uid),
-        _short(COMMAND_FIELD, C_ECHO_RQ),
-        _short(MESSAGE_ID, message_id),
-        _short(DATA_SET_TYPE, NO_DATA_SET),
+    return command_set(
+        ui(AFFECTED_SOP_CLASS_UID, sop_class_uid),
+        us(COMMAND_FIELD, C_ECHO_RQ),
+        us(MESSAGE_ID, message_id),
+        us(DATA_SET_TYPE, NO_DATA_SET),
     )
 
 
@@ -88,13 +87,13 @@ def event_report_request(
     message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, *, has_information: bool
 ) -> bytes:
     """N-EVENT-REPORT-RQ (PS3.7 10.3.1.1)."""
-    return _command(
-        _uid(AFFECTED_SOP_CLASS_UID, sop_class_uid),
-        _short(COMMAND_FIELD, N_EVENT_REPORT_RQ),
-        _short(MESSAGE_ID, message_id),
-        _short(DATA_SET_TYPE, WITH_DATA_SET if has_information else NO_DATA_SET),
-        _uid(AFFECTED_SOP_INSTANCE_UID, sop_instance_uid),
-        _short(EVENT_TYPE_ID, event_type),
+    return command_set(
+        ui(AFFECTED_SOP_CLASS_UID, sop_class_uid),
+        us(COMMAND_FIELD, N_EVENT_REPORT_RQ),
+        us(MESSAGE_ID, message_id),
+        us(DATA_SET_TYPE, WITH_DATA_SET if has_information else NO_DATA_SET),
+        ui(AFFECTED_SOP_INSTANCE_UID, sop_instance_uid),
+        us(EVENT_TYPE_ID, event_type),
     )
 
 
@@ -112,19 +111,3 @@ def answer(command: bytes) -> Answer:
         comment=found.get(ERROR_COMMENT, b"").strip(b" \0").decode("ascii", "replace"),
         has_data_set=number(found, DATA_SET_TYPE) != NO_DATA_SET,
     )
-
-
-def _command(*parts: bytes) -> bytes:
-    """A command set begins with its length (PS3.7 6.3.1)."""
-    rest = b"".join(parts)
-    return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(rest)) + rest
-
-
-def _short(element: int, value: int) -> bytes:
-    return _SHORT.pack(0, element, 2, value)
-
-
-def _uid(element: int, value: str) -> bytes:
-    encoded = value.encode("ascii")
-    padded = encoded + b"\0" * (len(encoded) % 2)
-    return _ELEMENT.pack(0, element, len(padded)) + padded

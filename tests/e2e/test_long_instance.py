@@ -18,7 +18,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom.presentation import build_context
 from sqlalchemy import select
 
-from node.bench.sender import Peer, association_request, command_set, data_head
+from node.bench.sender import Peer, association_request
+from node.upper_layer.p_data import fragment_bytes, message_parts
+from node.upper_layer.requests import store_request
 from storage import schema
 from storage.ledger import Ledger
 from storage.stores import open_store
@@ -70,15 +72,22 @@ def send(peer: Peer, number: int, pieces: int) -> int:
     ds = ct(number, NumberOfFrames=pieces, Rows=256, Columns=256, PixelData=None)
     length = pieces * PIECE_BYTES
     before = encoded(ds) + struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, length)
-    command = command_set(str(CTImageStorage), str(ds.SOPInstanceUID), number)
-    peer.send([data_head(len(command), is_command=True, is_last=True), command])
-    peer.send([data_head(len(before), is_command=False, is_last=False), before])
-    for n in range(pieces):
-        half = PIECE_BYTES // 2
-        one = piece(n)
-        peer.send([data_head(half, is_command=False, is_last=False), one[:half]])
-        peer.send([data_head(half, is_command=False, is_last=n == pieces - 1), one[half:]])
+    lists = message_parts(
+        1,
+        store_request(number, str(CTImageStorage), str(ds.SOPInstanceUID)),
+        fragment=fragment_bytes(peer.largest_pdu),
+        pieces=_pieces(before, pieces),
+        size_bytes=len(before) + length,
+    )
+    for parts in lists:
+        peer.send(parts)
     return peer.response()
+
+
+def _pieces(before: bytes, pieces: int) -> Iterator[memoryview]:
+    yield memoryview(before)
+    for number in range(pieces):
+        yield memoryview(piece(number))
 
 
 def associated(port: int) -> Peer | None:

@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from node.hostile.messages import Slice, command_set, echo_fields, store_fields
-from node.upper_layer import command as commands
+from node.upper_layer import p_data
 from node.upper_layer.command import CommandError, Outcome, elements, store_command, store_response
 from node.upper_layer.negotiation import NotAnAnswer, Proposal, negotiated
 from node.upper_layer.requests import answer
@@ -44,8 +44,9 @@ def run_command(data: bytes) -> None:
     assert again[0x0120] == found.message_id.to_bytes(2, "little")
     assert again[0x0000] == (len(response) - 12).to_bytes(4, "little")
     assert again.get(0x1000, b"").rstrip(b"\0").decode("ascii") == found.sop_instance_uid
-    sent = b"".join(each[12:] for each in commands.command_pdus(response, 3, 64))
-    assert sent == response
+    lists = p_data.message_parts(3, response, fragment=p_data.fragment_bytes(64))
+    parts = [part for parts in lists for part in parts]
+    assert b"".join(parts[1::2]) == response
 
 
 def answer_seeds() -> Sequence[bytes]:

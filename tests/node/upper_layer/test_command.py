@@ -20,11 +20,11 @@ from node.upper_layer.command import (
     CommandError,
     Outcome,
     StoreCommand,
-    command_pdus,
     elements,
     store_command,
     store_response,
 )
+from node.upper_layer.p_data import fragment_bytes, message_parts
 from storage.errors import CtnodeError, Duplicate, OutOfSpace, Unreadable
 from tests.node.upper_layer.calling import store_rq
 
@@ -98,6 +98,13 @@ def test_a_response_is_what_pynetdicom_would_send(
     message.primitive_to_message(response)
     command = store_command(elements(store_rq(uid, id, AffectedSOPClassUID=sop_class)))
     assert store_response(command, outcome) == encoded(message)
+
+
+def command_pdus(command: bytes, context_id: int, maximum: int) -> list[bytes]:
+    """Head and fragment of each PDU, as they follow each other on the wire."""
+    lists = message_parts(context_id, command, fragment=fragment_bytes(maximum))
+    parts = [part for parts in lists for part in parts]
+    return [bytes(head) + bytes(piece) for head, piece in zip(parts[::2], parts[1::2], strict=True)]
 
 
 @given(maximum=st.one_of(st.just(0), st.integers(32, 400)), uid=UIDS)
