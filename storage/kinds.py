@@ -11,7 +11,6 @@ from pydicom.uid import (
     EncapsulatedPDFStorage,
     GrayscaleSoftcopyPresentationStateStorage,
     KeyObjectSelectionDocumentStorage,
-    LabelMapSegmentationStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -32,7 +31,7 @@ class Kind(StrEnum):
 SOP_CLASSES: Final[dict[Kind, UID]] = {
     Kind.SR: Comprehensive3DSRStorage,
     Kind.SEG: SegmentationStorage,
-    Kind.LABELMAP: LabelMapSegmentationStorage,
+    Kind.LABELMAP: UID("1.2.840.10008.5.1.4.1.1.66.7"),  # Label Map Segmentation Storage: not in pydicom yet
     Kind.KO: KeyObjectSelectionDocumentStorage,
     Kind.SC: SecondaryCaptureImageStorage,
     Kind.GSPS: GrayscaleSoftcopyPresentationStateStorage,
