@@ -169,7 +169,7 @@ class Intake:
             arrival=arrival,
             contents=contents,
             digest=arrival.digest(),
-            head_bytes=len(_head(request)),
+            head_bytes=arrival.head_length,
         )
 
     def _take(self, received: _Received) -> Taken:

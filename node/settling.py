@@ -48,11 +48,13 @@ def conflict(header: Header, digest: str, stored: Known | None, study: str | Non
 def settle(connection: Connection, instances: Sequence[Instance]) -> Settled:
     """Write the rows of instances, in this order; those that stand already change nothing.
 
+    All are new as a rule, for what is known was refused before; so that is tried first, without asking.
+
     Raises LedgerDown when other processes keep bringing the same ones: nothing is written then.
     """
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         savepoint = connection.begin_nested()
-        new, aside = _sort(connection, instances)
+        new, aside = _sort(connection, instances) if attempt else (instances, ())
         if instance_rows.add(connection, new):
             savepoint.commit()
             told = tuple(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -26,6 +27,14 @@ MIGRATION_LOCK: Final = 0x63746E
 """PostgreSQL advisory lock: two hosts that start at once migrate one after the other."""
 
 
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+JSON: Final[dict[str, Any]] = {"json_serializer": _json, "json_deserializer": orjson.loads}
+"""Of the columns of this type. NaN becomes null, as the format has no word for it."""
+
+
 def open_engine(url: str) -> Engine:
     """An engine for the ledger.
 
@@ -34,8 +43,8 @@ def open_engine(url: str) -> Engine:
     it never fails half-way for a lock.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+        return create_engine(url, pool_pre_ping=True, **JSON)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, **JSON)
     event.listen(engine, "connect", configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

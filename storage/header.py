@@ -110,7 +110,7 @@ class Header:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back to an equal record."""
-        return dict(vars(self))  # no field holds a record; `asdict` would copy each value: ten times the cost
+        return {k: v for k, v in vars(self).items() if v is not None}  # `asdict` would copy each value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:

@@ -37,6 +37,9 @@ IMPLICIT: Final = str(ImplicitVRLittleEndian)
 BEGINNING_BYTES: Final = 16384
 """Of a CT image: what is before its pixels is shorter as a rule."""
 
+SERIES: Final = 256
+"""So many series' common values are remembered: more do not arrive at once."""
+
 NOT_SCANNED: Final = frozenset({str(DeflatedExplicitVRLittleEndian), str(ExplicitVRBigEndian)})
 
 
@@ -106,7 +109,12 @@ _ENCODED: Final[tuple[tuple[str, str, Callable[[bytes, str], str | None]], ...]]
 """The same of those in the data set's character set."""
 
 _PLAIN_FIELDS: Final = tuple((field, _tag(keyword), read) for field, keyword, read in _PLAIN)
+_OF_EACH: Final = frozenset({"sop_instance_uid", "instance_number", "position_mm", "temporal_position"})
+"""Fields that differ within a series, as a rule: the others are read once for all its instances."""
+_EACH_FIELDS: Final = tuple(each for each in _PLAIN_FIELDS if each[0] in _OF_EACH)
+_COMMON_FIELDS: Final = tuple(each for each in _PLAIN_FIELDS if each[0] not in _OF_EACH)
 _ENCODED_FIELDS: Final = tuple((field, _tag(keyword), read) for field, keyword, read in _ENCODED)
+_COMMON_TAGS: Final = tuple(tag for _, tag, _ in (*_COMMON_FIELDS, *_ENCODED_FIELDS))
 _PATIENT: Final = tuple(map(_tag, IDENTIFYING))
 _ENCODED_PATIENT: Final = ("PatientID", "IssuerOfPatientID", "PatientName")  # LO and PN; the others are ASCII
 _CHARACTER_SET: Final = _tag("SpecificCharacterSet")
@@ -121,6 +129,7 @@ _DESCRIPTION: Final = tuple(
     ))
 )  # fmt: skip
 _PADDING: Final = (_tag("PixelPaddingValue"), _tag("PixelPaddingRangeLimit"))
+_DESCRIBING: Final = (*_DESCRIPTION, _PHOTOMETRIC, _FRAMES, *_PADDING)
 _GROUPS: Final = _tag("PerFrameFunctionalGroupsSequence")
 
 _SS: Final = vr_code("SS")
@@ -159,9 +168,9 @@ def scan(
     try:
         if is_implicit and _is_vr(bytes(data_set[4:6])):
             raise Surprise
-        elements, pixels = _walked(data_set, is_implicit=is_implicit)
+        walked, elements, pixels = _walked(data_set, is_implicit=is_implicit)
         _check_end(data_set, pixels, total_bytes)
-        given = _given(data_set, elements)
+        given = _given(walked, elements)
         codec = values.codec(given.get(_CHARACTER_SET, b""))
         return Contents(
             header=_header(given, codec),
@@ -174,14 +183,15 @@ def scan(
         return None
 
 
-def _walked(data_set: Encoded, *, is_implicit: bool) -> tuple[dict[int, Value], Pixels | None]:
+def _walked(data_set: Encoded, *, is_implicit: bool) -> tuple[Encoded, dict[int, Value], Pixels | None]:
     """In a copy of the beginning, if the pixels begin there: bytes are faster than a view."""
     if len(data_set) > BEGINNING_BYTES:
         with suppress(Surprise):
-            elements, pixels = walk(bytes(data_set[:BEGINNING_BYTES]), _WANTED, is_implicit=is_implicit)
+            beginning = bytes(data_set[:BEGINNING_BYTES])
+            elements, pixels = walk(beginning, _WANTED, is_implicit=is_implicit)
             if pixels is not None:
-                return elements, pixels
-    return walk(data_set, _WANTED, is_implicit=is_implicit)
+                return beginning, elements, pixels
+    return data_set, *walk(data_set, _WANTED, is_implicit=is_implicit)
 
 
 def _is_vr(two: bytes) -> bool:
@@ -211,20 +221,31 @@ def _given(data_set: Encoded, elements: Mapping[int, Value]) -> dict[int, bytes]
 
 
 def _header(given: Given, codec: str) -> Header:
-    fields: dict[str, Any] = dict(_NO_UIDS)
-    for field, tag, read in _PLAIN_FIELDS:
+    fields = dict(_common(tuple(map(given.get, _COMMON_TAGS)), codec))
+    for field, tag, read in _EACH_FIELDS:
         if tag in given:
             fields[field] = read(given[tag])
-    for field, tag, read_encoded in _ENCODED_FIELDS:
-        if tag in given:
-            fields[field] = read_encoded(given[tag], codec)
-    if fields["sop_class_uid"] in ENHANCED_CT:
-        raise Surprise
     fields["frames"] = _frames(given) or 1
     time = _text(given.get(_ACQUISITION_TIME, b""))
     fields["acquisition_time_s"] = time_s(time, _text(given.get(_ACQUISITION_DATE_TIME, b"")))
     fields["content_time_s"] = time_s(_text(given.get(_CONTENT_TIME, b"")))
     return Header(**fields)
+
+
+@lru_cache(SERIES)
+def _common(given: tuple[bytes | None, ...], codec: str) -> dict[str, Any]:
+    """What the instances of a series have in common, from the values at `_COMMON_TAGS`."""
+    fields: dict[str, Any] = dict(_NO_UIDS)
+    plain, encoded = given[: len(_COMMON_FIELDS)], given[len(_COMMON_FIELDS) :]
+    for (field, _, read), value in zip(_COMMON_FIELDS, plain, strict=True):
+        if value is not None:
+            fields[field] = read(value)
+    for (field, _, read_encoded), value in zip(_ENCODED_FIELDS, encoded, strict=True):
+        if value is not None:
+            fields[field] = read_encoded(value, codec)
+    if fields["sop_class_uid"] in ENHANCED_CT:
+        raise Surprise
+    return fields
 
 
 def _frames(given: Given) -> int | None:
@@ -246,28 +267,35 @@ def _digests(given: tuple[bytes, ...], codec: str, key: bytes) -> tuple[tuple[st
 
 
 def _place(given: Given, elements: Mapping[int, Value], pixels: Pixels) -> PixelPlace | None:
-    numbers = [values.unsigned(given[tag]) if tag in given else None for tag in _DESCRIPTION]
+    vrs = tuple(elements[tag][0] if tag in given else 0 for tag in _PADDING)
+    return place_of(_described(tuple(map(given.get, _DESCRIBING)), vrs), pixels)
+
+
+@lru_cache(SERIES)
+def _described(given: tuple[bytes | None, ...], vrs: tuple[int, ...]) -> PixelDescription:
+    """From the values at `_DESCRIBING`, and the VRs of those of padding."""
+    numbers = [None if value is None else values.unsigned(value) for value in given[: len(_DESCRIPTION)]]
     rows, columns, samples, bits_allocated, bits_stored, high_bit, representation = numbers
-    padding = [_padding(given, elements, tag, representation) for tag in _PADDING]
-    described = PixelDescription(
+    photometric, frames, *paddings = given[len(_DESCRIPTION) :]
+    is_signed = representation == 1
+    padding = [_padding(value, vr, is_signed) for value, vr in zip(paddings, vrs, strict=True)]
+    return PixelDescription(
         rows=rows,
         columns=columns,
-        frames=_frames(given),
+        frames=None if frames is None else values.integer(frames),
         samples_per_pixel=samples,
-        photometric_interpretation=values.single_text(given.get(_PHOTOMETRIC, b""), "ascii") or None,
+        photometric_interpretation=values.single_text(photometric or b"", "ascii") or None,
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
         high_bit=high_bit,
         pixel_representation=representation,
-        padding=padding_range(padding, bits=bits_allocated or BITS, is_signed=representation == 1),
+        padding=padding_range(padding, bits=bits_allocated or BITS, is_signed=is_signed),
     )
-    return place_of(described, pixels)
 
 
-def _padding(given: Given, elements: Mapping[int, Value], tag: int, representation: int | None) -> int | None:
+def _padding(value: bytes | None, vr: int, is_signed: bool) -> int | None:
     """US or SS: as its VR says, and in implicit VR as Pixel Representation says (PS3.5 A.1)."""
-    if tag not in given:
+    if value is None:
         return None
-    vr = elements[tag][0]
-    is_signed = vr == _SS if vr else representation == 1
-    return values.signed(given[tag]) if is_signed else values.unsigned(given[tag])
+    signed = vr == _SS if vr else is_signed
+    return values.signed(value) if signed else values.unsigned(value)

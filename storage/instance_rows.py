@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, Insert, case, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from storage import schema
@@ -87,8 +87,8 @@ def add(connection: Connection, instances: Sequence[Instance]) -> bool:
     series = connection.execute(_series_upsert(dialect), touched).all()
     if any(studies[row.series_instance_uid] != row.study_instance_uid for row in series):
         return False
-    added = connection.execute(_instance_insert(dialect), [_values(each) for each in instances]).all()
-    return len(added) == len(instances)
+    added = connection.execute(_instance_insert(dialect), [_values(each) for each in instances])
+    return added.rowcount == len(instances)
 
 
 def _by_series(instances: Sequence[Instance]) -> list[list[Instance]]:
@@ -134,9 +134,13 @@ def _series_upsert(dialect: str) -> ReturningInsert[Any]:
 
 
 @cache
-def _instance_insert(dialect: str) -> ReturningInsert[Any]:
-    statement = insert_into(dialect, schema.instance).on_conflict_do_nothing()
-    return statement.returning(schema.instance.c.sop_instance_uid)
+def _instance_insert(dialect: str) -> Insert:
+    """Without RETURNING: the driver then takes all rows in one call, and counts those that are new."""
+    return (
+        insert_into(dialect, schema.instance)
+        .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
+    )
 
 
 def _values(instance: Instance) -> dict[str, Any]:

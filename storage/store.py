@@ -55,6 +55,8 @@ class FileRange:
 class Arrival(Protocol):
     """The data set of one instance while it is received. For one thread at a time."""
 
+    head_length: int  # of the file's head, in bytes
+
     @property
     def size_bytes(self) -> int:
         """How much of the data set has come."""
