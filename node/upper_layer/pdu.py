@@ -6,8 +6,8 @@ import struct
 from enum import Enum, IntEnum
 from typing import Final
 
-MAXIMUM_PDU_BYTES: Final = 131_072
-"""What we announce as Maximum Length Received (PS3.8 D.1): a third faster than 16 KiB."""
+MAXIMUM_PDU_BYTES: Final = 540_672
+"""What we announce as Maximum Length Received (PS3.8 D.1): a CT slice of 512 x 512 in one PDU."""
 REQUEST_MAX_BYTES: Final = 1 << 20
 """The longest A-ASSOCIATE-RQ that is read: 128 contexts of 16 transfer syntaxes have some 60 KB."""
 PDU_HEAD_BYTES: Final = 6

@@ -13,7 +13,7 @@ import ssl
 import time
 from typing import Any, Final
 
-from node.upper_layer.wire import QUICKACK, Bell, WireEnded, WireTimedOut
+from node.upper_layer.wire import QUICKACK, Bell, WireEnded, WireTimedOut, patience_s
 
 READ: Final = select.POLLIN
 WRITE: Final = select.POLLOUT
@@ -35,8 +35,8 @@ class TlsWire:
         self._bell = Bell(connection)
 
     def fill(self, view: memoryview) -> None:
-        """See `Wire.fill`. The time-out holds for all of it."""
-        deadline = time.monotonic() + self._timeout_s
+        """See `Wire.fill`."""
+        deadline = time.monotonic() + patience_s(len(view), self._timeout_s)
         count = len(ahead := self._ahead[: len(view)])
         view[:count] = ahead
         self._ahead = self._ahead[count:]
@@ -79,7 +79,7 @@ class TlsWire:
         self._acknowledge_quickly()
         poll = select.poll()
         poll.register(self._connection.fileno(), what)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        if not poll.poll(max(0.0, min(deadline - time.monotonic(), self._timeout_s)) * 1000):
             raise WireTimedOut
 
     def _acknowledge_quickly(self) -> None:

@@ -20,6 +20,8 @@ REST_BYTES: Final = 2
 """So few bytes come with those before them (of a PDU's head): no acknowledgement is waited for."""
 SENT_AT_ONCE: Final = 512
 """How many parts one `sendmsg` takes (IOV_MAX is 1024): a CT slice in PDUs of 16 KiB has 68."""
+PATIENCE_BYTES: Final = 131_072
+"""A peer has the network time-out for so much of a PDU: slow lines send long ones too."""
 LONGEST_S: Final = 86_400.0
 """One `poll` waits no longer; its milliseconds are an int."""
 
@@ -131,9 +133,9 @@ class PlainWire:
 
     def _fill_rest(self, view: memoryview, count: int) -> None:
         """A signal, the end, or the time-out after a part of it."""
-        began = time.monotonic()
+        deadline = time.monotonic() + patience_s(len(view), self._timeout_s)
         while count < len(view):
-            if time.monotonic() - began >= self._timeout_s:
+            if time.monotonic() >= deadline:
                 raise WireTimedOut
             count += self._receive(view[count:], len(view) - count)
 
@@ -195,6 +197,11 @@ class PlainWire:
         """See `Wire.close`."""
         self._bell.close()
         self._socket.close()
+
+
+def patience_s(size_bytes: int, timeout_s: float) -> float:
+    """How long so many bytes may take, where silence of `timeout_s` ends it in any case."""
+    return timeout_s * max(1, -(-size_bytes // PATIENCE_BYTES))
 
 
 def _timeval(seconds: float) -> bytes:

@@ -63,7 +63,7 @@ def answer(pdu: bytes) -> A_ASSOCIATE:
     """Our A-ASSOCIATE-AC as pynetdicom reads it."""
     read = A_ASSOCIATE_AC()
     read.decode(
-        accept(read_request(pdu), SUPPORTED, class_uid="1.2.9", version_name="CTNODE_1", maximum=131_072)
+        accept(read_request(pdu), SUPPORTED, class_uid="1.2.9", version_name="CTNODE_1", maximum=540_672)
     )
     return read.to_primitive()
 
@@ -88,7 +88,7 @@ def test_contexts_are_agreed_on_as_pynetdicom_would(contexts: list[tuple[str, li
 def test_what_we_say_of_ourselves() -> None:
     primitive = answer(request([("1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]))
     longest, implementation, version = primitive.user_information
-    assert longest.maximum_length_received == 131_072
+    assert longest.maximum_length_received == 540_672
     assert implementation.implementation_class_uid == "1.2.9"
     assert version.implementation_version_name == "CTNODE_1"
     assert primitive.application_context_name == "1.2.840.10008.3.1.1.1"

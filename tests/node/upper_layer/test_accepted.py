@@ -171,7 +171,7 @@ def test_a_response_is_cut_to_what_the_peer_takes(node: Hearing) -> None:
     assert pdus[0][12:] + pdus[1][12:] == store_response(COMMAND_READ, Outcome(status=0))
 
 
-LONG = 131_073
+LONG = 540_673
 VIOLATIONS: dict[str, tuple[bytes, bytes, str]] = {
     "an unknown PDU": (struct.pack(">BxL4x", 0x99, 4), abort(2, 1), "PDU type 99"),
     "A-ASSOCIATE-RQ again": (associate_rq([(CTImageStorage, LE)]), abort(2, 2), "PDU type 01"),
@@ -186,7 +186,7 @@ VIOLATIONS: dict[str, tuple[bytes, bytes, str]] = {
     "a longer PDU than announced": (
         struct.pack(">BxLLBB", 4, LONG, LONG - 4, 1, 3),
         abort(2, 6),
-        f"PDU of {LONG} bytes, 131072 announced",
+        f"PDU of {LONG} bytes, 540672 announced",
     ),
     "a PDV longer than its PDU": (struct.pack(">BxLLBB", 4, 10, 7, 1, 3) + bytes(4), abort(2, 6), "PDV of 7"),
     "a PDV of one byte in all": (struct.pack(">BxLLBB", 4, 6, 1, 1, 3), abort(2, 6), "PDV of 1 bytes"),

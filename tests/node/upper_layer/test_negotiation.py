@@ -33,7 +33,7 @@ def test_the_request_says_what_is_asked_for() -> None:
     ]
     assert contexts == [(2 * i + 1, uid, [syntax]) for i, (uid, syntax) in enumerate(SYNTAXES)]
     assert (asked.calling_ae_title, asked.called_ae_title) == ("CTNODE", "PACS")
-    assert asked.maximum_length_received == 131_072
+    assert asked.maximum_length_received == 540_672
     (role,) = [item for item in asked.user_information if hasattr(item, "scp_role")]
     assert (role.sop_class_uid, role.scu_role, role.scp_role) == (MRImageStorage, False, True)
 

@@ -220,9 +220,9 @@ def test_the_length_of_pdus_that_the_peer_asks_for(tmp_path: Path, maximum_lengt
                 connection.sendall(response(0))
         connection.sendall(RELEASE_RP)
 
-    (sent,) = sent_to(measures, [ct(1, PixelData=bytes(300_000))])
+    (sent,) = sent_to(measures, [ct(1, PixelData=bytes(600_000))])
     assert sent.disposition is Disposition.STORED
-    limit = min(maximum_length or 131_072, 131_072)
+    limit = min(maximum_length or 540_672, 540_672)
     assert limit - 1 <= longest[0] <= limit
 
 

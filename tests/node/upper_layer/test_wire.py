@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.upper_layer.wire import PlainWire, WireEnded, WireTimedOut
+from node.upper_layer.wire import PlainWire, WireEnded, WireTimedOut, patience_s
 from tests.waiting import eventually
 
 
@@ -65,6 +65,10 @@ def test_silence_within_a_view_is_told_after_the_timeout(sent: bytes) -> None:
     pair.close()
 
 
+def test_a_long_view_has_the_timeout_for_each_part_of_it() -> None:
+    assert [patience_s(size, 60.0) for size in (0, 1, 131_072, 131_073, 540_672)] == [60, 60, 60, 120, 300]
+
+
 def test_the_timeout_is_for_all_of_a_view_not_for_each_byte() -> None:
     pair, stopping = Pair(timeout_s=0.2), threading.Event()
 
@@ -75,7 +79,7 @@ def test_the_timeout_is_for_all_of_a_view_not_for_each_byte() -> None:
     dripping = threading.Thread(target=drip)
     dripping.start()
     with pytest.raises(WireTimedOut):
-        pair.wire.fill(memoryview(bytearray(1_000_000)))
+        pair.wire.fill(memoryview(bytearray(100_000)))
     stopping.set()
     dripping.join()
     pair.close()
