@@ -1,12 +1,29 @@
-"""Where the header and the pixels cannot both be right."""
+"""Where the header and the pixels cannot both be right, and where they are of one mind. Pure."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from typing import Final
 
+from inference import axis
 from inference.bodypart import UNDETERMINED
-from inference.findings import Axis, BodyPartFinding, Disagreement, Region
+from inference.contrast_header import NONE_NAMED, tells_intravenous
+from inference.findings import Axis, Contrast, Disagreement, Findings, Region
+from inference.quality import SCALE_DOUBTS
+from inference.symmetry import IN_FRONT_SAID, TURNED_SAID
+from storage.geometry.verdicts import Check
+from storage.header import Header
+
+CONTRAST_SEEN: Final = "contrast medium is seen"
+NO_CONTRAST_SEEN: Final = "no contrast medium is seen"
+REVERSED: Final = "head and feet exchanged"
+IN_FRONT: Final = "front and back exchanged"
+"""What the pixels say; in few words, for they are counted."""
+
+REVERSED_SAID: Final = SCALE_DOUBTS[0]
+AXIAL_IMAGE: Final = "AXIAL"
+PLANES: Final = frozenset({Axis.AXIAL, Axis.CORONAL, Axis.SAGITTAL})
 
 _PELVIS, _ABDOMEN, _CHEST = frozenset({Region.PELVIS}), frozenset({Region.ABDOMEN}), frozenset({Region.CHEST})
 _NECK, _HEAD, _LEGS = frozenset({Region.NECK}), frozenset({Region.HEAD}), frozenset({Region.LEGS})
@@ -23,6 +40,7 @@ TERM_REGIONS: Final[dict[str, frozenset[Region]]] = {
     "GALLBLADDER": _ABDOMEN,
     "COLON": _ABDOMEN | _PELVIS,
     "ABDOMENPELVIS": _ABDOMEN | _PELVIS,
+    "ABDPELVIS": _ABDOMEN | _PELVIS,
     "LSPINE": _ABDOMEN | _PELVIS,
     "TLSPINE": _CHEST | _ABDOMEN,
     "TSPINE": _CHEST,
@@ -51,6 +69,7 @@ TERM_REGIONS: Final[dict[str, frozenset[Region]]] = {
     "MEDIASTINUM": _CHEST,
     "ESOPHAGUS": _CHEST | _NECK,
     "CHESTABDOMEN": _CHEST | _ABDOMEN,
+    "CHESTABD": _CHEST | _ABDOMEN,
     "CHESTABDPELVIS": _CHEST | _ABDOMEN | _PELVIS,
     "CHABDPELV": _CHEST | _ABDOMEN | _PELVIS,
     "CAP": _CHEST | _ABDOMEN | _PELVIS,
@@ -75,37 +94,137 @@ TERM_REGIONS: Final[dict[str, frozenset[Region]]] = {
 A term that is not here (EXTREMITY, WHOLEBODY, free text) is vague and contradicts nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One attribute of the header against the pixels."""
+
+    attribute: str  # DICOM keyword
+    header: str  # what the header says
+    pixels: str  # what the pixels say
+    agrees: bool
+
+
 def named_regions(body_part_examined: str | None) -> frozenset[Region]:
     """The regions that the header's term means; none where it is blank or vague."""
     letters = re.sub(r"[^A-Z]", "", (body_part_examined or "").upper())
     return TERM_REGIONS.get(letters, frozenset())
 
 
-def disagreements(
-    body_part_examined: str | None,
-    body_part: BodyPartFinding,
-    axis_header: Axis,
-    axis_pixels: Axis,
-) -> tuple[Disagreement, ...]:
-    """Header values that the pixels contradict.
+def comparisons(header: Header, findings: Findings) -> tuple[Comparison, ...]:
+    """Header values that the pixels bear out or contradict, at most one for each attribute.
+
+    An attribute that is blank or vague, and one of which the pixels do not tell, is not compared. Whether
+    left and right are exchanged is never told: a mirrored body looks like a body.
 
     Args:
-        body_part_examined: (0018,0015), as it stands.
-        body_part: as found.
-        axis_header: by Image Orientation (Patient).
-        axis_pixels: as found; UNDETERMINED contradicts nothing.
-
-    Returns:
-        One for each attribute. A term contradicts when none of its regions has a slice in the volume.
+        header: of any slice of the volume.
+        findings: of the volume, with its checks.
     """
-    found = []
-    named = named_regions(body_part_examined)
-    seen = {extent.region for extent in body_part.regions}
-    if named and body_part.value != UNDETERMINED and not named & seen:
-        header = body_part_examined or ""
-        found.append(Disagreement(attribute="BodyPartExamined", header=header, pixels=body_part.value))
-    if axis_pixels not in (axis_header, Axis.UNDETERMINED):
-        found.append(
-            Disagreement(attribute="ImageOrientationPatient", header=axis_header, pixels=axis_pixels)
-        )
-    return tuple(found)
+    told = (
+        _body_part(header, findings),
+        _contrast(header, findings),
+        _turned(findings),
+        _plane(findings),
+        _image_type(header, findings),
+        _lying(header, findings),
+    )
+    found: dict[str, Comparison] = {}
+    for compared in told:
+        if compared is not None:
+            found.setdefault(compared.attribute, compared)
+    return tuple(found.values())
+
+
+def told_apart(findings: Findings, header: Header) -> Findings:
+    """The findings with what they contradict in the header, and what they bear out."""
+    compared = comparisons(header, findings)
+    return replace(
+        findings,
+        disagreements=tuple(
+            Disagreement(attribute=c.attribute, header=c.header, pixels=c.pixels)
+            for c in compared
+            if not c.agrees
+        ),
+        agreements=tuple(c.attribute for c in compared if c.agrees),
+    )
+
+
+def _body_part(header: Header, findings: Findings) -> Comparison | None:
+    """A term contradicts where none of its regions has a slice in the volume."""
+    part, term = findings.body_part, header.body_part_examined
+    named = named_regions(term)
+    if not named or part.value == UNDETERMINED:
+        return None
+    seen = {extent.region for extent in part.regions}
+    return Comparison(
+        attribute="BodyPartExamined", header=term or "", pixels=part.value, agrees=bool(named & seen)
+    )
+
+
+def _contrast(header: Header, findings: Findings) -> Comparison | None:
+    said = tells_intravenous(header.contrast_bolus_agent, header.contrast_bolus_route)
+    seen = findings.contrast.value
+    if said is None or seen is Contrast.UNDETERMINED:
+        return None
+    return Comparison(
+        attribute="ContrastBolusAgent",
+        header=header.contrast_bolus_agent or NONE_NAMED,
+        pixels=CONTRAST_SEEN if seen is Contrast.YES else NO_CONTRAST_SEEN,
+        agrees=said is (seen is Contrast.YES),
+    )
+
+
+def _turned(findings: Findings) -> Comparison | None:
+    if not _noted(findings, Check.SYMMETRY, TURNED_SAID):
+        return None
+    said = findings.axis.from_header
+    return Comparison(
+        attribute="ImageOrientationPatient", header=said, pixels=f"{said}, a quarter turn off", agrees=False
+    )
+
+
+def _plane(findings: Findings) -> Comparison | None:
+    """Where the pixels do not tell the plane, or an oblique one, nothing is compared."""
+    found = findings.axis
+    pixels = found.from_header if axis.borne_out(found) else axis.told_by_pixels(found)
+    if pixels is Axis.UNDETERMINED:
+        return None
+    return Comparison(
+        attribute="ImageOrientationPatient",
+        header=found.from_header,
+        pixels=pixels,
+        agrees=pixels is found.from_header,
+    )
+
+
+def _image_type(header: Header, findings: Findings) -> Comparison | None:
+    """Value 3 of an axial image is AXIAL (PS3.3 C.8.2.1.1.1); reformats often keep that of their source."""
+    seen = findings.axis.from_pixels
+    if AXIAL_IMAGE not in header.image_type[2:3] or seen not in PLANES:
+        return None
+    return Comparison(attribute="ImageType", header=AXIAL_IMAGE, pixels=seen, agrees=seen is Axis.AXIAL)
+
+
+def _lying(header: Header, findings: Findings) -> Comparison | None:
+    """A patient who lay otherwise than was recorded has anatomy that contradicts the patient's axes.
+
+    Wrong positions or orientations alone would look the same: the attribute that a person enters is named,
+    Patient Position (0018,5100), and where it is blank the one that is contradicted. That a body lies as
+    recorded is not said: only its worst contradictions are seen.
+    """
+    reversed_ = _noted(findings, Check.SCALE, REVERSED_SAID)
+    in_front = _noted(findings, Check.SYMMETRY, IN_FRONT_SAID)
+    if not (reversed_ or in_front):
+        return None
+    seen = [said for said, found in ((REVERSED, reversed_), (IN_FRONT, in_front)) if found]
+    geometric = "ImagePositionPatient" if reversed_ else "ImageOrientationPatient"
+    return Comparison(
+        attribute="PatientPosition" if header.patient_position else geometric,
+        header=header.patient_position or "z rises to the head, y to the back",
+        pixels=", ".join(seen),
+        agrees=False,
+    )
+
+
+def _noted(findings: Findings, check: Check, beginning: str) -> bool:
+    return any(c.check is check and c.detail.startswith(beginning) for c in findings.checks)

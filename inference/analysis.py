@@ -58,7 +58,7 @@ def analyse(volume: Volume, models: Models, header: Header, checks: tuple[CheckR
     Args:
         volume: of one series.
         models: of the product.
-        header: of any of its slices; Body Part Examined and Convolution Kernel are read.
+        header: of any of its slices; Convolution Kernel is read, and what the pixels are held against.
         checks: what the gate says of the volume; the findings have it, and what the body adds.
 
     Returns:
@@ -75,7 +75,7 @@ def analyse(volume: Volume, models: Models, header: Header, checks: tuple[CheckR
     found = axis.finding(plane, curve, look.axis)
     by_body = (*lies, *plane_checks(found), *scale_checks(curve))
     findings = _findings(volume, models, header, found, spine, look)
-    return replace(findings, checks=ordered((*checks, *by_body)))
+    return agreement.told_apart(replace(findings, checks=ordered((*checks, *by_body))), header)
 
 
 def _spine(volume: Volume, seen: AxialBox, models: Models, plane: Axis, doubts: tuple[str, ...]) -> Spine:
@@ -122,9 +122,7 @@ def _findings(
         slice_scores=_slice_scores(volume, spine.curve) if own and spine is not None else (),
         t12=untold if spine is None else spine.t12,
         l3=untold if spine is None else spine.l3,
-        disagreements=agreement.disagreements(
-            header.body_part_examined, part, plane.from_header, axis.told_by_pixels(plane)
-        ),
+        disagreements=(),
         curve_warnings=_warnings(None if spine is None else spine.curve, own=own),
         model=models.identity,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from inference.revision import Installation, Outcome, Revision
 from storage import arrivals, outcomes, revisions
 from storage.blobs import Blobs
 from storage.errors import CtnodeError, NeedsDecoder, Unavailable
+from storage.kinds import DEFAULT_KINDS, Kind
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Series
@@ -35,6 +36,7 @@ class Analyst:
     models: Models
     device_uid: str  # of this installation
     station_name: str  # its AE title
+    kinds: Collection[Kind] = DEFAULT_KINDS  # of result objects: those that some destination wants
 
     def analyse(self, series_instance_uid: str, revision: int) -> None:
         """From a completed series to results on their way out. Repeating it gives the same objects."""
@@ -75,6 +77,7 @@ class Analyst:
             models=self.models,
             blobs=self.blobs,
             installation=Installation(device_uid=self.device_uid, station_name=self.station_name),
+            kinds=self.kinds,
         )
         return at_work.outcomes()
 

@@ -62,10 +62,14 @@ def finding(header: Axis, curve: Curve | None, pixels: Axis) -> AxisFinding:
     found = AxisFinding(value=header, confidence=HEADER_ALONE, from_header=header, from_pixels=pixels)
     if contradicted(found):
         return replace(found, confidence=CONTRADICTED)
-    borne_out = pixels is header and header in _PLANES
-    if borne_out or (curve is not None and curve.slope_per_mm is not None and curve.credible):
+    if borne_out(found) or (curve is not None and curve.slope_per_mm is not None and curve.credible):
         return replace(found, confidence=AGREED)
     return found
+
+
+def borne_out(found: AxisFinding) -> bool:
+    """Whether the pixels show the anatomical plane that the header names."""
+    return found.from_pixels is found.from_header and found.from_header in _PLANES
 
 
 def contradicted(found: AxisFinding) -> bool:

@@ -155,4 +155,5 @@ class Findings:
     disagreements: tuple[Disagreement, ...]
     curve_warnings: tuple[str, ...]  # reversed, wrong spacing, gap: named reasons, or none
     model: ModelIdentity
+    agreements: tuple[str, ...] = ()  # keywords of attributes whose header values the pixels bear out
     checks: tuple[CheckResult, ...] = ()  # of the gate and of the pixels: what was repaired, what is noted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,11 +46,16 @@ def find(path: Path) -> Found:
     Copies on a disk are the rule (a study exported twice); the first by path is kept. Copies that came by
     network are the node's matter, which compares their bytes.
     """
+    return find_among(_files(path))
+
+
+def find_among(files: Iterable[Path]) -> Found:
+    """The same among these files, in this order."""
     series: dict[str, dict[str, Path]] = defaultdict(dict)
     owners: dict[str, Owners] = defaultdict(Owners)
     contradictions: dict[str, str] = {}
     directories = copies = foreign = 0
-    for file in _files(path):
+    for file in files:
         identity = _identity(file)
         if identity is None:
             foreign += 1

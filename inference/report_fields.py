@@ -54,6 +54,7 @@ FIELDS: Final[dict[str, str]] = {
     "header_disagreements[].attribute": "keyword of an attribute that the pixels contradict",
     "header_disagreements[].header": "what the header says",
     "header_disagreements[].pixels": "what the pixels say",
+    "header_agreements": "keywords of the attributes that the pixels bear out; the others were not compared",
     "model.name": "which weights spoke; null where none did",
     "model.version": "of all weights together",
     "model.sha256": "of the SHA-256 of all weights files, one after the other",

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from io import BytesIO
 
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from inference import report
 from inference.analysis import analyse
-from inference.curve import SMOOTHING_MM
 from inference.findings import Findings
+from inference.gate import Judged, judged
 from inference.instance_file import StoredFile
 from inference.lineage import Descent, candidate, descents
 from inference.models.bundle import Models
 from inference.predecessors import predecessor_of
+from inference.provenance import local_time, provenance
 from inference.report import Seconds
 from inference.results import LeftOut, Predecessor, Provenance, ResultObject, build_results
 from inference.rows import carried_row, finding_rows, refused_row, volume_row
@@ -30,6 +28,7 @@ from inference.volume import Volume
 from storage.blobs import BlobName, Blobs, Shelf
 from storage.errors import Damaged, Refused
 from storage.geometry.gate import PartVerdict, SeriesVerdict
+from storage.kinds import DEFAULT_KINDS, Kind
 from storage.logs import log
 from storage.records import FindingRow, ResultRow, Series, VolumeRow
 from storage.repeats import ASKED
@@ -63,6 +62,7 @@ class Revision:
     models: Models
     blobs: Blobs
     installation: Installation
+    kinds: Collection[Kind] = DEFAULT_KINDS  # of result objects: those that some destination wants
 
     def outcomes(self) -> list[Outcome]:
         """Every volume, in order of number; the voxels of one are in memory at a time.
@@ -134,11 +134,13 @@ class Revision:
         uids = dict.fromkeys(s.sop_instance_uid for s in volume.geometry.slices)
         evidence = [_without_pixels(self.files[uid]) for uid in uids]
         predecessors = self._predecessors(descent)
-        for built in build_results(evidence, volume, findings, self._provenance(), predecessors):
-            if isinstance(built, ResultObject):
-                yield self._store(built, volume.number, predecessors)
-            else:
+        for built in build_results(evidence, volume, findings, self._provenance(), predecessors, self.kinds):
+            if isinstance(built, LeftOut):
                 self._tell_left_out(built, volume.number)
+                continue
+            found = judged(built, evidence[0])
+            self._tell_judged(built, found, volume.number)
+            yield self._store(built, found, volume.number, predecessors)
 
     def _predecessors(self, descent: Descent) -> list[Predecessor]:
         """Every object that was ever made of the volumes that this one continues, newest first.
@@ -156,24 +158,22 @@ class Revision:
         return [predecessor for _, predecessor in sorted(found, key=lambda pair: -pair[0])]
 
     def _provenance(self) -> Provenance:
-        """The time is that of the completion: a repeat must give the same bytes."""
-        return Provenance(
-            software_version=version("ctnode"),
+        return provenance(
             device_uid=self.installation.device_uid,
             station_name=self.installation.station_name,
             revision=self.series.revision,
-            now=datetime.fromtimestamp(self.series.completed_at or 0.0, UTC).astimezone(),
-            algorithm_parameters=(f"slice scores smoothed in z: Gaussian, sigma {SMOOTHING_MM:g} mm",),
+            now=local_time(self.series.completed_at or 0.0),
         )
 
     def _store(
-        self, result: ResultObject, volume_number: int, predecessors: Iterable[Predecessor]
+        self,
+        result: ResultObject,
+        found: Judged,
+        volume_number: int,
+        predecessors: Iterable[Predecessor],
     ) -> ResultRow:
-        """The bytes are durable before the row is written."""
-        buffer = BytesIO()
-        dcmwrite(buffer, result.dataset, enforce_file_format=True)
-        content = buffer.getvalue()
-        digest = hashlib.sha256(content).hexdigest()
+        """The bytes are durable before the row is written; those of an object that is held as well."""
+        digest = hashlib.sha256(found.content).hexdigest()
         name = BlobName(
             shelf=Shelf.RESULTS,
             arrived_at=self.series.completed_at or 0.0,
@@ -189,14 +189,29 @@ class Revision:
             volume_number=volume_number,
             kind=result.kind,
             predecessor_uid=next((p.sop_instance_uid for p in predecessors if p.kind == result.kind), None),
-            path=self.blobs.put(name, [content]),
+            path=self.blobs.put(name, [found.content]),
             digest=digest,
-            size_bytes=len(content),
+            size_bytes=len(found.content),
+            held=found.held,
         )
 
+    def _tell_judged(self, result: ResultObject, found: Judged, volume_number: int) -> None:
+        about = {"series": self.series.series_instance_uid, "volume": volume_number}
+        if found.held is not None:
+            log().error(
+                "result held",
+                instance=result.sop_instance_uid,
+                sop_class=result.sop_class_uid,
+                reason=f"{result.kind}: {found.held}",
+                **about,
+            )
+        for remark in found.remarks:
+            log().warning("result doubted", reason=f"{result.kind}: {remark}", **about)
+
     def _tell_left_out(self, left_out: LeftOut, volume_number: int) -> None:
-        log().info(
-            "result left out",
+        tell = log().error if left_out.fault else log().info
+        tell(
+            "result not built" if left_out.fault else "result left out",
             series=self.series.series_instance_uid,
             volume=volume_number,
             reason=f"{left_out.kind}: {left_out.reason}",

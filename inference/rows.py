@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from inference import report
 from inference.bodypart import UNDETERMINED
@@ -14,6 +16,10 @@ from inference.series_class import decided
 from storage.geometry.gate import SeriesVerdict
 from storage.records import FindingRow, Series, VolumeRow
 from storage.revisions import Former
+
+AGREES: Final = "agrees"
+DISAGREES: Final = "disagrees"
+"""Values of the rows of header attributes."""
 
 
 def carried_row(former: Former, part: Candidate, series: Series, judged: SeriesVerdict) -> VolumeRow:
@@ -79,4 +85,20 @@ def finding_rows(findings: Findings) -> tuple[FindingRow, ...]:
         FindingRow(name="contrast", value=contrast.value, confidence=contrast.confidence),
         FindingRow(name="T12", value=findings.t12.presence, confidence=findings.t12.confidence),
         FindingRow(name="L3", value=findings.l3.presence, confidence=findings.l3.confidence),
+        *_header_rows(findings),
     )
+
+
+def _header_rows(findings: Findings) -> Iterator[FindingRow]:
+    """One for each attribute that was held against the pixels, under its keyword: of which to take shares.
+
+    The confidence is that of the finding it was compared with.
+    """
+    sure = {
+        "BodyPartExamined": findings.body_part.confidence,
+        "ContrastBolusAgent": findings.contrast.confidence,
+    }
+    told = {each.attribute: DISAGREES for each in findings.disagreements}
+    for attribute, value in (told | dict.fromkeys(findings.agreements, AGREES)).items():
+        confidence = sure.get(attribute, findings.axis.confidence)
+        yield FindingRow(name=attribute, value=value, confidence=confidence)

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import dcmread
 
 from inference.findings import Axis
@@ -14,7 +16,7 @@ from inference.instance_file import FolderFile, InstanceFile, StoredFile
 from inference.pixels import PixelSource, read_voxels
 from inference.plane import axis_in_header
 from inference.quality import mended, with_checks
-from inference.volume import Volume
+from inference.volume import Geometry, Volume
 from storage.errors import Damaged, Refused, Unreadable
 from storage.geometry.frames import PARSE_ERRORS, PlacedSlice, placed_by
 from storage.geometry.gate import Check, Outcome, PartVerdict, SeriesVerdict, Verdict, judge
@@ -147,6 +149,13 @@ def read_part(part: PartVerdict, series: SeriesHeaders) -> ReadVolume | RefusedV
         uid = series.headers[part.slices[0].sop_instance_uid].series_instance_uid
         log().error("volume refused", series=uid, volume=part.number, reason=str(damaged))
         return refusal(part, series, str(damaged))
+    return with_voxels(part, series, geometry, voxels)
+
+
+def with_voxels(
+    part: PartVerdict, series: SeriesHeaders, geometry: Geometry, voxels: NDArray[np.int16]
+) -> ReadVolume | RefusedVolume:
+    """One part whose voxels are read, (k, j, i) in HU: what they say may mend it or refuse it."""
     header = series.headers[geometry.slices[0].sop_instance_uid]
     volume, checks = mended(
         Volume(

@@ -29,6 +29,10 @@ FIELD_MM: Final = 240.0
 ROW_STEP: Final = 2
 """Every so many rows of the box are looked at: 6 mm."""
 
+TURNED_SAID: Final = "the body mirrors itself front to back"
+IN_FRONT_SAID: Final = "the spine lies"
+"""How the details of the two checks begin."""
+
 TISSUE_HU: Final = -300.0
 GAS_HU: Final = -400.0
 BONE_HU: Final = (150.0, 400.0)
@@ -106,7 +110,7 @@ def _turned(seen: Symmetry) -> str:
     if seen.front_back - seen.left_right < TURNED or seen.left_right > MOST_OTHER:
         return ""
     return (
-        f"the body mirrors itself front to back ({seen.front_back:.2f}) and not left to right"
+        f"{TURNED_SAID} ({seen.front_back:.2f}) and not left to right"
         f" ({seen.left_right:.2f}): ImageOrientationPatient (0020,0037) is a quarter turn off"
     )
 
@@ -117,7 +121,7 @@ def _in_front(seen: Symmetry) -> str:
         return ""
     rows, front = seen.rows, round((1 - seen.behind_share) * seen.rows)
     return (
-        f"the spine lies {-seen.behind_mm:.0f} mm in front of the gas of the body in {front} of {rows} rows:"
+        f"{IN_FRONT_SAID} {-seen.behind_mm:.0f} mm in front of the gas of the body in {front} of {rows} rows:"
         " front and back are exchanged, or the patient lay prone and is recorded supine"
         f" (mirrored left to right {seen.left_right:.2f}, front to back {seen.front_back:.2f})"
     )

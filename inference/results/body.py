@@ -29,16 +29,19 @@ def body_mask(voxels: NDArray[Any]) -> NDArray[np.bool_]:
     return np.stack([_filled(slice_) for slice_ in body])
 
 
-def body_centre_mm(volume: Volume, index: int) -> tuple[float, float, float]:
-    """The centroid of the body in one slice, in patient coordinates (LPS, mm); it lies in the slice.
+def body_centre_px(volume: Volume, index: int) -> tuple[float, float]:
+    """Row and column of the centroid of the body in one slice, from 0 at the centre of the first pixel.
 
     The body is found in this slice alone; without any body it is the centre of the image.
     """
     body = _largest_piece(volume.voxels[index][np.newaxis] > BODY_ABOVE_HU)[0]
     rows, columns = np.nonzero(_filled(body))
-    geometry = volume.geometry
-    row, column = (rows.mean(), columns.mean()) if rows.size else image_centre_px(geometry)
-    return point_mm(geometry, geometry.slices[index], float(row), float(column))
+    return (float(rows.mean()), float(columns.mean())) if rows.size else image_centre_px(volume.geometry)
+
+
+def body_centre_mm(volume: Volume, index: int) -> tuple[float, float, float]:
+    """The same in patient coordinates (LPS, mm); it lies in the slice."""
+    return point_mm(volume.geometry, volume.geometry.slices[index], *body_centre_px(volume, index))
 
 
 def image_centre_px(geometry: Geometry) -> tuple[float, float]:

@@ -35,6 +35,10 @@ CT_PROCEDURE: Final = Code("25045-6", "LN", "CT unspecified body region")  # CID
 ARTIFICIAL_INTELLIGENCE: Final = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
 PROCESSING_EQUIPMENT: Final = Code("109102", "DCM", "Processing Equipment")  # CID 7005
 
+# Key objects
+OF_INTEREST: Final = Code("113000", "DCM", "Of Interest")  # CID 7010
+SOURCE: Final = Code("260753009", "SCT", "Source")  # PS3.3 C.17.3: for references that need no other name
+
 # Segments
 ANATOMICAL_STRUCTURE: Final = Code("91723000", "SCT", "Anatomical Structure")  # CID 7150
 SPATIAL_CONCEPT: Final = Code("309825002", "SCT", "Spatial and Relational Concept")  # CID 7150

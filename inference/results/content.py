@@ -17,6 +17,7 @@ from storage.errors import InvalidResult
 
 SCORE_SCALE: Final = "slice score scale: 0 = start of the pelvis, 100 = end of the eyes"
 PROBABILITY_DECIMALS: Final = 3
+ALMOST_CERTAIN: Final = 0.995
 
 
 def identification(inputs: Inputs, output: str) -> dict[str, Any]:
@@ -75,6 +76,13 @@ def probability(value: float) -> sr.Measurement:
     if not 0.0 <= value <= 1.0:
         raise InvalidResult(f"Probability is {value}, expected 0..1")
     return number(codes.PROBABILITY, value, PROBABILITY_DECIMALS)
+
+
+def probability_text(value: float) -> str:
+    """A probability for a reader, to two digits; never 1.00 or 0.00, for nothing here is certain."""
+    if value >= ALMOST_CERTAIN:
+        return ">0.99"
+    return "<0.01" if value < 1 - ALMOST_CERTAIN else f"{value:.2f}"
 
 
 def number(name: Code, value: float, decimals: int, **content: Any) -> sr.Measurement:

@@ -45,16 +45,19 @@ BY_PIXELS: Final = frozenset({Check.OFFSET, Check.SYMMETRY, Check.PLANE, Check.S
 
 
 def measurement_groups(inputs: Inputs) -> list[Any]:
-    """All groups of one report; what is not known is said to be undetermined or left out, never guessed."""
+    """All groups of one report but the slice scores, which follow them.
+
+    What is not known is said to be undetermined or left out, never guessed.
+    """
     return [
         _body_part(inputs),
         *_series_classes(inputs),
         _axis(inputs),
         _contrast(inputs),
         *level_groups(inputs),
+        *_header_disagreements(inputs),
         *_quality(inputs),
         *[_region(inputs, extent) for extent in inputs.findings.body_part.regions],
-        *_slice_scores(inputs),
     ]
 
 
@@ -123,6 +126,16 @@ def _contrast(inputs: Inputs) -> Any:
     )
 
 
+def _header_disagreements(inputs: Inputs) -> Iterator[Any]:
+    """What the header says otherwise: no code exists for a wrong attribute, so each is a comment."""
+    said = [
+        f"{each.attribute}: the header says {each.header}, the pixels say {each.pixels}"
+        for each in inputs.findings.disagreements
+    ]
+    if said:
+        yield group(inputs, "Header disagreements", remarks=said)
+
+
 def _quality(inputs: Inputs) -> Iterator[Any]:
     """What a reader must know before trusting the rest: the gate's verdict, then remarks where there are any.
 
@@ -141,10 +154,6 @@ def _quality(inputs: Inputs) -> Iterator[Any]:
     told = {check.detail for check in findings.checks}
     remarks = [
         *level_remarks(inputs),
-        *[
-            f"{d.attribute}: the header says {d.header}, the pixels say {d.pixels}"
-            for d in findings.disagreements
-        ],
         *[warning for warning in findings.curve_warnings if warning not in told],
     ]
     if remarks:
@@ -178,7 +187,7 @@ def _region(inputs: Inputs, extent: RegionExtent) -> Any:
     )
 
 
-def _slice_scores(inputs: Inputs) -> Iterator[Any]:
+def slice_scores(inputs: Inputs) -> Iterator[Any]:
     """One group with one NUM for each slice; none where no scores apply (coronal, sagittal)."""
     scores, slices = inputs.findings.slice_scores, inputs.volume.geometry.slices
     if not scores:

@@ -20,22 +20,19 @@ from inference.results.content import (
     probability,
     slice_at,
 )
+from inference.results.flagged import FlaggedSlice, flagged_slices, levels_of
 from inference.results.records import Inputs
 from storage.errors import InvalidResult
 
 
-def levels_of(inputs: Inputs) -> dict[str, LevelFinding]:
-    """The levels by their name, from the head down."""
-    return {"T12": inputs.findings.t12, "L3": inputs.findings.l3}
-
-
 def level_groups(inputs: Inputs) -> Iterator[Any]:
     """For each level that was found: its slice, and its point where the patient's space is known."""
+    flagged = {each.name: each for each in flagged_slices(inputs)}
     for name, level in levels_of(inputs).items():
         if level.presence is not Presence.FOUND:
             continue
-        if level.slice_index is not None:
-            yield _slice_group(inputs, name, level)
+        if name in flagged:
+            yield _slice_group(inputs, flagged[name])
         frame_of_reference_uid = inputs.volume.geometry.frame_of_reference_uid
         if frame_of_reference_uid:
             yield _point_group(inputs, name, level, frame_of_reference_uid)
@@ -56,12 +53,16 @@ def level_output(name: str) -> str:
     return f"{name} level slice"
 
 
-def _slice_group(inputs: Inputs, name: str, level: LevelFinding) -> Any:
-    vertebra = codes.VERTEBRAE[name]
-    slice_ = slice_at(inputs, level.slice_index or 0, level.sop_instance_uid)
+def point_output(name: str) -> str:
+    """The tracking identifier of a level's point, in the report and in the presentation state."""
+    return f"{name} level point"
+
+
+def _slice_group(inputs: Inputs, flagged: FlaggedSlice) -> Any:
+    vertebra, level = codes.VERTEBRAE[flagged.name], flagged.level
     return group(
         inputs,
-        level_output(name),
+        level_output(flagged.name),
         finding_type=codes.PLANE_THROUGH_CENTER,
         finding_sites=[sr.FindingSite(vertebra)],
         measurements=[probability(level.confidence)],
@@ -72,15 +73,15 @@ def _slice_group(inputs: Inputs, name: str, level: LevelFinding) -> Any:
                 modifier=(codes.TOPOGRAPHICAL_MODIFIER, codes.CENTRAL),
             )
         ],
-        source_images=group_images(inputs, [slice_]),
-        remarks=[_place(inputs, level), *level.warnings],
+        source_images=group_images(inputs, [flagged.slice]),
+        remarks=[_place(inputs, flagged), *level.warnings],
     )
 
 
 def _point_group(inputs: Inputs, name: str, level: LevelFinding, frame_of_reference_uid: str) -> Any:
     """TID 1410 with one SCOORD3D POINT: what viewers draw of a location (IHE AI Results)."""
     whole = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        **identification(inputs, f"{name} level point"),
+        **identification(inputs, point_output(name)),
         referenced_region=sr.ImageRegion3D(
             graphic_type=sr.GraphicTypeValues3D.POINT,
             graphic_data=np.asarray([_point(inputs, level)]),
@@ -110,13 +111,11 @@ def _point(inputs: Inputs, level: LevelFinding) -> tuple[float, float, float]:
     return x, y, float(level.z_mm)
 
 
-def _place(inputs: Inputs, level: LevelFinding) -> str:
+def _place(inputs: Inputs, flagged: FlaggedSlice) -> str:
     """Where the level lies, in the words of a reader who scrolls through the images."""
-    index = level.slice_index or 0
-    count = len(inputs.volume.geometry.slices)
-    number = None if len(inputs.evidence) != count else inputs.evidence[index].get("InstanceNumber")
-    image = f"image {int(number)}, " if number else ""
-    text = f"{image}slice {index + 1} of {count} in order of position"
+    level, count = flagged.level, len(inputs.volume.geometry.slices)
+    number = f"{flagged.number}, " if flagged.number else ""
+    text = f"{number}slice {flagged.index + 1} of {count} in order of position"
     if level.z_mm is not None:
         text += f"; level at {level.z_mm:.1f} mm"
     if level.interval_mm is not None:

@@ -76,13 +76,14 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultObject:
-    """One checked SOP instance, ready to be written in Explicit VR Little Endian."""
+    """One SOP instance, to be written in Explicit VR Little Endian."""
 
     kind: str  # a key of the registry
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
     dataset: Dataset
+    held: str | None = None  # which check of ours it failed: it must not leave; None: it passed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +92,4 @@ class LeftOut:
 
     kind: str  # a key of the registry
     reason: str  # in plain words; no patient data
+    fault: bool = False  # an error of ours, not the volume's: to be reported

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import highdicom as hd
 from pydicom.sr.coding import Code
 
-from inference.findings import Presence
+from inference.axis import from_geometry
+from inference.findings import Axis, Presence
 from inference.results import codes
 from inference.results.content import slice_at
+from inference.results.flagged import levels_of
 from inference.results.groups import region_output
 from inference.results.identity import tracking_uid
-from inference.results.levels import level_output, levels_of
+from inference.results.levels import level_output
 from inference.results.records import PRODUCT, Inputs
 from storage.errors import InvalidResult
 
@@ -28,6 +30,7 @@ class Segment:
     category: Code  # CID 7150
     type: Code  # CID 7151
     anatomy: Code | None = None  # the vertebra of a level slice
+    z_mm: tuple[float, float] | None = None  # the part of its slices that is in it; None: all of them
 
     def description(self, inputs: Inputs, number: int) -> hd.seg.SegmentDescription:
         """The item of the Segment Sequence (0062,0002) with this Segment Number."""
@@ -61,6 +64,8 @@ def segments_of(inputs: Inputs) -> list[Segment]:
 
 
 def _regions(inputs: Inputs) -> list[Segment]:
+    """Slices that are not axial are cut through by the regions: each is in several."""
+    axial = from_geometry(inputs.volume.geometry) is Axis.AXIAL
     count = len(inputs.volume.geometry.slices)
     for extent in inputs.findings.body_part.regions:
         if not 0 <= extent.first_slice <= extent.last_slice < count:
@@ -76,6 +81,7 @@ def _regions(inputs: Inputs) -> list[Segment]:
             last_slice=extent.last_slice,
             category=codes.ANATOMICAL_STRUCTURE,
             type=codes.REGIONS[extent.region],
+            z_mm=None if axial else (extent.start_mm, extent.end_mm),
         )
         for extent in inputs.findings.body_part.regions
     ]

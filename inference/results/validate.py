@@ -1,16 +1,24 @@
-"""Checks that a result object passes before it may be stored. Pure: no file is read, nothing is built."""
+"""Checks of our own that a result object passes before it may leave. Pure: no file is read, nothing is built.
+
+Here is what all kinds have in common; `inference.results.iods` has what each must have besides.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from inference.results.records import NOT_FOR_DIAGNOSIS
+from inference.results.characters import check_characters
+from inference.results.iods import check_iod
+from inference.results.records import NOT_FOR_DIAGNOSIS, Predecessor
+from inference.results.references import check_references
+from inference.results.tid1500 import groups_of
 from storage.errors import InvalidResult
+from storage.kinds import SOP_CLASSES, Kind
 from storage.patient import normalised
 
 UID: Final = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+")
@@ -33,27 +41,21 @@ SHARED_SHOWN: Final = ("StudyInstanceUID",)
 PATIENT: Final = ("PatientID", "IssuerOfPatientID")
 """What names one patient: images with two values of it are of two, whatever a person let pass."""
 
-REFERENCING: Final = (
-    "ContentSequence", "CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence",
-    "ReferencedSeriesSequence", "ReferencedImageSequence", "SourceImageSequence",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+STATED_IN: Final = (
+    "ContentDescription", "ImageComments", "DerivationDescription", "DocumentTitle", "SeriesDescription",
 )  # fmt: skip
-"""Where a result refers to images; Referenced Study and Referenced Patient are copies of the source's."""
+"""Where an object may say what it is not for, besides the text items of a document."""
 
-SR_FLAGS: Final = {
-    "CompletionFlag": "COMPLETE",
-    "PreliminaryFlag": "PRELIMINARY",
-    "VerificationFlag": "UNVERIFIED",
-}
+BACKGROUND: Final = 0
+"""Segment Number of what is none (PS3.3 C.8.20.2)."""
 
-MEASUREMENT_GROUP: Final = "125007"
 TRACKING: Final = {"112039": "TextValue", "112040": "UID"}
 
 
-def check(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str] = ()) -> None:
+def check(dataset: Dataset, evidence: Sequence[Dataset], predecessors: Sequence[Predecessor] = ()) -> None:
     """Check one result object against the images that it was made from.
 
-    replaced: SOP Instance UIDs of former result objects, which it may refer to besides the images.
+    predecessors: former result objects, which it may refer to besides the images.
 
     Raises:
         InvalidResult: the first check that fails, naming the attribute and both values (values that
@@ -63,15 +65,50 @@ def check(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str]
     for image in evidence[1:]:
         _check_inherited(dataset, image, SHARED_SHOWN, ())
     check_one_patient([dataset, *evidence])
-    _check_identity(dataset, evidence)
-    _check_predecessors(dataset, replaced)
-    _check_references(dataset, evidence, replaced)
+    _check_identity(dataset, evidence, predecessors)
+    check_references(dataset, evidence, predecessors)
     _check_statement(dataset)
-    if dataset.Modality == "SR":
-        _check_flags(dataset)
-        _check_groups(dataset)
+    _check_tracking(tracking_of(dataset))
+    check_iod(dataset, _kind_of(dataset), evidence)
+    check_characters(dataset)
+
+
+def check_together(objects: Mapping[Kind, Dataset]) -> dict[Kind, str]:
+    """What is wrong between the objects of one volume: kind -> reason; the first in order stands.
+
+    Each has an instance and a series of its own; a tracking UID names the same output in all of them.
+    """
+    taken: dict[str, str] = {}
+    outputs: dict[str, str] = {}
+    wrong: dict[Kind, str] = {}
+    for kind, dataset in objects.items():
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
+            uid = str(dataset[keyword].value)
+            if uid in taken:
+                wrong.setdefault(kind, f"{keyword} {uid} is that of the {taken[uid]}")
+            taken.setdefault(uid, kind)
+        for output, uid in tracking_of(dataset):
+            if uid and outputs.setdefault(str(uid), str(output)) != output:
+                wrong.setdefault(kind, f"TrackingUID {uid} is that of {outputs[uid]!r} and of {output!r}")
+    return wrong
+
+
+def tracking_of(dataset: Dataset) -> list[tuple[Any, Any]]:
+    """Tracking identifier and UID of every group of a report, or of every segment; None where one lacks.
+
+    The background of a label map, segment 0, is no output.
+    """
     if dataset.Modality == "SEG":
-        _check_tracking((s.get("TrackingID"), s.get("TrackingUID")) for s in dataset.SegmentSequence)
+        outputs = [s for s in dataset.SegmentSequence if s.get("SegmentNumber") != BACKGROUND]
+        return [(s.get("TrackingID"), s.get("TrackingUID")) for s in outputs]
+    return [_tracking(group) for group in groups_of(dataset)]
+
+
+def _kind_of(dataset: Dataset) -> Kind:
+    for kind, uid in SOP_CLASSES.items():
+        if uid == dataset.SOPClassUID:
+            return kind
+    raise InvalidResult(f"SOPClassUID is {dataset.SOPClassUID}, which is that of no kind of result")
 
 
 def check_one_patient(images: Sequence[Dataset]) -> None:
@@ -99,7 +136,9 @@ def _check_inherited(
             )
 
 
-def _check_identity(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
+def _check_identity(
+    dataset: Dataset, evidence: Sequence[Dataset], predecessors: Sequence[Predecessor]
+) -> None:
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
         uid = dataset[keyword].value
         _check_uid(keyword, uid)
@@ -107,6 +146,8 @@ def _check_identity(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
             raise InvalidResult(f"{keyword} is {uid}, which is that of the evidence: expected a new one")
     if dataset.SOPInstanceUID == dataset.SeriesInstanceUID:
         raise InvalidResult(f"SOPInstanceUID and SeriesInstanceUID are both {dataset.SOPInstanceUID}")
+    if any(dataset.SOPInstanceUID == p.sop_instance_uid for p in predecessors):
+        raise InvalidResult(f"SOPInstanceUID is {dataset.SOPInstanceUID}, which is that of a predecessor")
     expected = {
         "MediaStorageSOPInstanceUID": dataset.SOPInstanceUID,
         "MediaStorageSOPClassUID": dataset.SOPClassUID,
@@ -117,55 +158,18 @@ def _check_identity(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
             raise InvalidResult(f"{keyword} is {dataset.file_meta[keyword].value}, expected {value}")
 
 
-def _check_predecessors(dataset: Dataset, replaced: Sequence[str]) -> None:
-    if dataset.SOPInstanceUID in replaced:
-        raise InvalidResult(f"SOPInstanceUID is {dataset.SOPInstanceUID}, which is that of a predecessor")
-    for uid in _referenced(dataset.get("PredecessorDocumentsSequence") or ()):
-        if uid not in replaced:
-            raise InvalidResult(f"PredecessorDocumentsSequence names {uid}, expected one of {len(replaced)}")
-
-
-def _check_references(dataset: Dataset, evidence: Sequence[Dataset], replaced: Sequence[str]) -> None:
-    known = {str(image.SOPInstanceUID) for image in evidence}.union(replaced)
-    for keyword in REFERENCING:
-        for uid in _referenced(dataset.get(keyword) or ()):
-            if uid not in known:
-                raise InvalidResult(
-                    f"ReferencedSOPInstanceUID in {keyword} is {uid}, not one of the evidence's {len(known)}"
-                )
-
-
-def _referenced(items: Iterable[Dataset]) -> Iterator[str]:
-    for item in items:
-        for element in item:
-            if element.VR == "SQ":
-                yield from _referenced(element.value)
-            elif element.keyword == "ReferencedSOPInstanceUID":
-                yield str(element.value)
-
-
 def _check_statement(dataset: Dataset) -> None:
     if "not for diagnosis" not in str(dataset.get("SeriesDescription")):
         raise InvalidResult(
             f"SeriesDescription is {dataset.get('SeriesDescription')!r}, lacks 'not for diagnosis'"
         )
-    texts = [dataset.get("ContentDescription"), *[i.get("TextValue") for i in _children(dataset)]]
+    texts = [*[dataset.get(keyword) for keyword in STATED_IN], *_texts(dataset)]
     if not any(NOT_FOR_DIAGNOSIS in str(text) for text in texts):
         raise InvalidResult(f"TextValue or ContentDescription does not say {NOT_FOR_DIAGNOSIS!r}")
 
 
-def _check_flags(dataset: Dataset) -> None:
-    for keyword, expected in SR_FLAGS.items():
-        if dataset.get(keyword) != expected:
-            raise InvalidResult(f"{keyword} is {dataset.get(keyword)!r}, expected {expected!r}")
-
-
-def _check_groups(dataset: Dataset) -> None:
-    containers = [c for child in _children(dataset) for c in _children(child)]
-    groups = [c for c in containers if _concept(c) == MEASUREMENT_GROUP]
-    if not groups:
-        raise InvalidResult("ContentSequence has 0 measurement groups, expected at least 1")
-    _check_tracking(_tracking(group) for group in groups)
+def _texts(dataset: Dataset) -> Iterator[Any]:
+    yield from (item.get("TextValue") for item in _children(dataset))
 
 
 def _tracking(group: Dataset) -> tuple[Any, Any]:

@@ -64,6 +64,7 @@ def findings_of(read: ReadVolume) -> Findings:
         ),
         l3=LevelFinding(presence=Presence.NOT_IN_FIELD, confidence=0.0, reason="below the lowest slice"),
         disagreements=(Disagreement(attribute="BodyPartExamined", header="CHEST", pixels="ABDOMEN"),),
+        agreements=("ImageOrientationPatient",),
         curve_warnings=("scores run backwards",),
         model=ModelIdentity(name="score", version="1", sha256="ab" * 32),
         checks=(repaired(Check.SPACING, "resampled"), noted(Check.SCALE, "scores run backwards")),

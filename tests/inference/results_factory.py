@@ -225,6 +225,10 @@ def to_bytes(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
+def read_without_pixels(path: Path) -> Dataset:
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
 def run(*command: str | Path) -> str:
     """Standard output and error of a judge that must succeed."""
     done = subprocess.run(

@@ -26,7 +26,8 @@ from tests.inference.series_factory import CORONAL, save, stack_of, uid
 
 KEYS = [
     "series_instance_uid", "volume", "eligible", "reason", "gate", "slices", "axis", "body_part", "contrast",
-    "slice_scores", "levels", "header_disagreements", "model", "seconds", "warnings",
+    "slice_scores", "levels", "header_disagreements", "header_agreements", "model", "seconds",
+    "warnings",
 ]  # fmt: skip
 LEVEL_KEYS = [
     "found", "state", "z_mm", "slice_index", "sop_instance_uid", "confidence", "interval_mm", "reason",
@@ -119,6 +120,7 @@ def test_an_eligible_volume(read: ReadVolume) -> None:
             },
         },
         "header_disagreements": [{"attribute": "BodyPartExamined", "header": "CHEST", "pixels": "ABDOMEN"}],
+        "header_agreements": ["ImageOrientationPatient"],
         "model": {"name": "score", "version": "1", "sha256": "ab" * 32},
         "seconds": {"read": 0.5, "infer": 0.25, "total": 0.75},
         "warnings": [NOT_FOR_DIAGNOSIS, "scores run backwards"],
@@ -155,7 +157,7 @@ def test_a_refused_volume_has_the_same_keys_and_the_axis_of_its_header(refusal: 
         "probability": None,
         "reason": "not analysed",
     }
-    assert report["slice_scores"] == report["header_disagreements"] == []
+    assert report["slice_scores"] == report["header_disagreements"] == report["header_agreements"] == []
     for level in report["levels"].values():
         assert list(level) == LEVEL_KEYS
         assert (level["found"], level["state"], level["reason"]) == (False, "cannot tell", "not analysed")
@@ -249,4 +251,6 @@ def test_the_rows_of_the_ledger(read: ReadVolume) -> None:
         ("contrast", "yes", 0.7),
         ("T12", "found", 0.6),
         ("L3", "not in field", 0.0),
+        ("BodyPartExamined", "disagrees", 0.8),
+        ("ImageOrientationPatient", "agrees", 0.99),
     ]

@@ -12,8 +12,8 @@ from pydicom.sr.coding import Code
 from inference.findings import Axis, Contrast, Region
 from inference.results import codes
 
-FREE_OF_CONTEXT = {"Procedure Context", "Score"}
-"""SNOMED attributes, "Procedure context (attribute)" and "Score (attribute)" in pydicom's dictionary."""
+FREE_OF_CONTEXT = {"Procedure Context", "Score", "Source"}
+"""SNOMED attributes, "Procedure context (attribute)" and its kin in pydicom's dictionary."""
 
 CONTEXT_GROUPS = [
     (6312, [code for axis, code in codes.AXES.items() if axis is not Axis.UNDETERMINED]),
@@ -32,6 +32,7 @@ CONTEXT_GROUPS = [
     (7150, [codes.ANATOMICAL_STRUCTURE, codes.SPATIAL_CONCEPT]),
     (7196, [codes.REFERENCE_REGION]),
     (6044, [codes.MEETS_STANDARD, codes.BELOW_STANDARD]),
+    (7010, [codes.OF_INTEREST]),
     (7464, [codes.STANDARD_DEVIATION, codes.MEDIAN]),
 ]
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 
-from inference.results import ResultObject, build_results
+from inference.results import BUILDERS, ResultObject, build_results
+from storage.kinds import Kind
 from tests.inference.results_factory import PROVENANCE, charset, findings_of, synthetic
 from tests.inference.test_results_sr import report
 
@@ -76,3 +79,34 @@ def test_a_result_shares_nothing_with_its_source() -> None:
             if element.VR != "SQ":
                 element.value = None
     assert [ds.to_json() for ds in evidence] == before
+
+
+@pytest.mark.parametrize("kind", list(BUILDERS))
+def test_what_breaks_the_rules_of_its_vr_is_not_copied(kind: Kind) -> None:
+    evidence, volume = synthetic()
+    for ds in evidence:
+        ds.StudyDescription = "Abdomen"
+        ds.add(DataElement("PatientAge", "AS", "0Y", validation_mode=IGNORE))
+    (made,) = build_results(evidence, volume, findings_of(volume), PROVENANCE, kinds=(kind,))
+    assert isinstance(made, ResultObject)
+    assert "PatientAge" not in made.dataset
+    assert made.dataset.StudyDescription == "Abdomen"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"PatientIdentityRemoved": "YES", "DeidentificationMethod": ""}, "not stated in the source images"),
+        ({"PatientIdentityRemoved": "YES", "DeidentificationMethod": "tool 1"}, "tool 1"),
+        ({"PatientIdentityRemoved": "NO", "DeidentificationMethod": ""}, None),
+        ({}, None),
+    ],
+)
+def test_a_method_of_deidentification_is_never_empty(given: dict[str, str], expected: str | None) -> None:
+    evidence, volume = synthetic()
+    for ds in evidence:
+        for keyword, value in given.items():
+            setattr(ds, keyword, value)
+    document = report(evidence, volume, findings_of(volume))
+    assert document.get("DeidentificationMethod") == expected
+    assert document.get("PatientIdentityRemoved") == given.get("PatientIdentityRemoved")

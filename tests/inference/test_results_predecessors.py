@@ -10,7 +10,6 @@ import pytest
 from pydicom.dataset import Dataset
 
 from inference.results import Predecessor, ResultObject, build_results, predecessors
-from storage.errors import InvalidResult
 from tests.inference.results_factory import PROVENANCE, findings_of, run, synthetic, to_bytes
 
 OLD = {
@@ -99,8 +98,10 @@ def test_an_object_is_not_its_own_predecessor() -> None:
         series_instance_uid=own.SeriesInstanceUID,
         study_instance_uid=own.StudyInstanceUID,
     )
-    with pytest.raises(InvalidResult, match="which is that of a predecessor"):
-        built([itself])
+    evidence, volume = synthetic()
+    report = build_results(evidence, volume, findings_of(volume), PROVENANCE, [itself])[0]
+    assert isinstance(report, ResultObject)
+    assert report.held == f"SOPInstanceUID is {own.SOPInstanceUID}, which is that of a predecessor"
 
 
 def test_same_inputs_same_bytes() -> None:

@@ -20,6 +20,7 @@ from inference.findings import BodyPartFinding, LevelFinding, Presence, Region
 from inference.results import BUILDERS, Inputs, LeftOut, ResultObject, build_results, validate
 from inference.volume import Volume
 from storage.errors import InvalidResult
+from storage.kinds import Kind
 from tests.inference.results_factory import (
     AIR_HU,
     CT_IMAGE,
@@ -127,7 +128,9 @@ def test_mask_s_centroid_is_the_body_s_in_patient_space(
 ) -> None:
     side = 256
     evidence, volume = synthetic(5, side, orientation=orientation, step_mm=step_mm)
-    seg = segmentation(evidence, volume)
+    whole = replace(extent(volume, Region.ABDOMEN, 0, 4), start_mm=-1000.0, end_mm=1000.0)
+    part = BodyPartFinding(value="ABDOMEN", confidence=0.5, regions=(whole,))
+    seg = segmentation(evidence, volume, body_part=part)
     pixels, row, column = seg.pixel_array, np.asarray(orientation[:3]), np.asarray(orientation[3:])
     for frame, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         centroid = np.argwhere(mask).mean(axis=0) * 1.6
@@ -142,6 +145,21 @@ def test_mask_s_centroid_is_the_body_s_in_patient_space(
         )
         expected = np.asarray(evidence[index].ImagePositionPatient, dtype=float) + 160 * 0.8 * (row + column)
         assert corner + centroid[0] * column + centroid[1] * row == pytest.approx(expected, abs=0.1)
+
+
+def test_a_region_of_slices_that_are_not_axial_is_cut_by_height() -> None:
+    """Rows of a coronal series 0.8 mm apart from z 100 downwards; the body lies in rows 25 to 55."""
+    evidence, volume = synthetic(4, 64, orientation=(1, 0, 0, 0, 0, -1), step_mm=(0, 3, 0))
+    upper = replace(extent(volume, Region.ABDOMEN, 0, 3), start_mm=70.1, end_mm=90.1)
+    lower = replace(extent(volume, Region.PELVIS, 0, 3), start_mm=60.1, end_mm=75.1)
+    part = BodyPartFinding(value="ABDOMEN-PELVIS", confidence=0.5, regions=(lower, upper))
+    seg = segmentation(evidence, volume, body_part=part, t12=NOT_FOUND, l3=NOT_FOUND)
+    rows = {
+        frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber: np.flatnonzero(mask.any(axis=1))
+        for frame, mask in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True)
+    }
+    assert {number: (r.min(), r.max()) for number, r in rows.items()} == {1: (32, 49), 2: (25, 37)}
+    assert len(seg.PerFrameFunctionalGroupsSequence) == 8
 
 
 def uneven(heights_mm: Sequence[float]) -> tuple[list[Dataset], Volume]:
@@ -214,7 +232,7 @@ def test_same_inputs_same_bytes() -> None:
     def built() -> bytes:
         evidence, volume = synthetic()
         inputs = Inputs(evidence=evidence, volume=volume, findings=findings_of(volume), provenance=PROVENANCE)
-        dataset = BUILDERS["SEG"](inputs)
+        dataset = BUILDERS[Kind.SEG](inputs)
         assert isinstance(dataset, Dataset)
         return to_bytes(dataset)
 
@@ -323,7 +341,7 @@ def test_region_outside_the_volume_is_refused() -> None:
         findings=findings_of(volume, body_part=body_part),
         provenance=PROVENANCE,
     )
-    for kind in BUILDERS:
+    for kind in (Kind.SR, Kind.SEG, Kind.LABELMAP):
         with pytest.raises(InvalidResult, match="chest spans the slices 2 to 12, the volume has 12"):
             BUILDERS[kind](inputs)
 

@@ -27,6 +27,7 @@ from inference.results import BUILDERS, Inputs, ResultObject, build_results
 from inference.volume import Volume
 from storage.errors import InvalidResult
 from storage.geometry.verdicts import Check, CheckResult, noted, repaired
+from storage.kinds import Kind
 from tests.inference.results_factory import (
     PROVENANCE,
     findings_of,
@@ -169,12 +170,41 @@ def test_every_group_names_the_algorithm_and_its_weights() -> None:
 def test_says_that_it_is_not_for_diagnosis_before_anything_else() -> None:
     evidence, volume = synthetic()
     document = report(evidence, volume, findings_of(volume))
-    before_last = document.ContentSequence[-2]
-    assert before_last.ValueType == "TEXT"
-    assert before_last.TextValue.startswith("Not for diagnosis; research software.")
+    statement, told, measurements = list(document.ContentSequence)[-3:]
+    assert statement.TextValue.startswith("Not for diagnosis; research software.")
+    assert (told.ValueType, measurements.ValueType) == ("TEXT", "CONTAINER")
     assert document.SeriesDescription == "ctnode CT findings - not for diagnosis"
     flags = (document.CompletionFlag, document.PreliminaryFlag, document.VerificationFlag)
     assert flags == ("COMPLETE", "PRELIMINARY", "UNVERIFIED")
+
+
+def test_a_summary_stands_before_the_measurements() -> None:
+    evidence, volume = synthetic()
+    wrong = Disagreement(attribute="BodyPartExamined", header="HEAD", pixels="ABDOMEN-PELVIS")
+    document = report(evidence, volume, findings_of(volume, disagreements=(wrong,)))
+    assert document.ContentSequence[-2].TextValue == (
+        "Body part: abdomen-pelvis (probability 0.87). Slices: axial (probability >0.99)."
+        " Intravenous contrast medium is seen (probability 0.95)."
+        " T12: image 10 (probability 0.91). L3: image 7 (probability 0.50)."
+        " The header disagrees: BodyPartExamined is HEAD, the pixels say ABDOMEN-PELVIS."
+    )
+
+
+def test_the_summary_guesses_nothing() -> None:
+    evidence, volume = synthetic()
+    findings = findings_of(
+        volume,
+        axis=AxisFinding(value=Axis.CORONAL, confidence=0.7, from_header=Axis.CORONAL),
+        body_part=BodyPartFinding(value="undetermined", confidence=0.2, regions=()),
+        contrast=ContrastFinding(value=Contrast.UNDETERMINED, confidence=0.5),
+        t12=LevelFinding(presence=Presence.NOT_IN_FIELD, confidence=0.8),
+        l3=LevelFinding(presence=Presence.FOUND, z_mm=77.5, confidence=0.8),
+    )
+    assert report(evidence, volume, findings).ContentSequence[-2].TextValue == (
+        "Body part: undetermined. Slices: coronal (probability 0.70)."
+        " Intravenous contrast medium: undetermined. T12: not in field."
+        " L3: at z 77.5 mm (probability 0.80)."
+    )
 
 
 def test_what_is_not_known_is_said_and_not_guessed() -> None:
@@ -209,14 +239,17 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
         "Series class",
         "Imaging axis",
         "Intravenous contrast",
+        "Header disagreements",
         "Quality",
         "Remarks",
         "Slice scores",
     ]
+    assert texts(found["Header disagreements"][0]) == [
+        "BodyPartExamined: the header says LIVER, the pixels say Gr\\xf6\\xdfe"
+    ]
     assert remarks(document) == [
         "T12: cannot tell (two candidates)",
         "L3: not in field",
-        "BodyPartExamined: the header says LIVER, the pixels say Gr\\xf6\\xdfe",
         "the slices run from head to feet",
     ]
 
@@ -301,7 +334,7 @@ def test_same_inputs_same_bytes() -> None:
     def built() -> bytes:
         evidence, volume = synthetic()
         inputs = Inputs(evidence=evidence, volume=volume, findings=findings_of(volume), provenance=PROVENANCE)
-        dataset = BUILDERS["SR"](inputs)
+        dataset = BUILDERS[Kind.SR](inputs)
         assert isinstance(dataset, Dataset)
         return to_bytes(dataset)
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 from pydicom.dataset import Dataset
 
-from inference.results import ResultObject, build_results, validate
+from inference.results import (
+    BUILDERS,
+    NOT_FOR_DIAGNOSIS,
+    Inputs,
+    LeftOut,
+    ResultObject,
+    build_results,
+    validate,
+)
 from storage.errors import InvalidResult
+from storage.kinds import Kind
 from tests.inference.results_factory import PROVENANCE, findings_of, synthetic
 
 Fault = Callable[[Dataset], None]
@@ -16,7 +26,7 @@ Fault = Callable[[Dataset], None]
 
 def objects() -> tuple[list[Dataset], dict[str, Dataset]]:
     evidence, volume = synthetic()
-    results = build_results(evidence, volume, findings_of(volume), PROVENANCE)
+    results = build_results(evidence, volume, findings_of(volume), PROVENANCE, kinds=tuple(Kind))
     return evidence, {r.kind: r.dataset for r in results if isinstance(r, ResultObject)}
 
 
@@ -56,7 +66,7 @@ def foreign_source(ds: Dataset) -> None:
 
 
 def no_statement(ds: Dataset) -> None:
-    del ds.ContentSequence[-2]
+    ds.ContentSequence = [i for i in ds.ContentSequence if NOT_FOR_DIAGNOSIS not in i.get("TextValue", "")]
 
 
 def no_groups(ds: Dataset) -> None:
@@ -82,6 +92,93 @@ def source_series(ds: Dataset) -> None:
 
 def compressed(ds: Dataset) -> None:
     ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
+
+
+def reference_of_another_class(ds: Dataset) -> None:
+    first_image(ds).ReferencedSOPSequence[0].ReferencedSOPClassUID = "1.2.3"
+
+
+def reference_to_a_frame(ds: Dataset) -> None:
+    first_image(ds).ReferencedSOPSequence[0].ReferencedFrameNumber = 2
+
+
+def first_image(ds: Dataset) -> Dataset:
+    items = (item for number in range(len(groups(ds))) for item in group_items(ds, number))
+    return next(item for item in items if item.ValueType == "IMAGE")
+
+
+def groups(ds: Dataset) -> list[Dataset]:
+    return ds.ContentSequence[-1].ContentSequence  # type: ignore[no-any-return]
+
+
+def unlisted_reference(ds: Dataset) -> None:
+    del ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[:]
+
+
+def foreign_predecessor(ds: Dataset) -> None:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = ds.SOPClassUID, "1.2.3"
+    ds.PredecessorDocumentsSequence = [item]
+
+
+def text_outside_the_character_set(ds: Dataset) -> None:
+    comment = next(item for item in ds.ContentSequence if item.ValueType == "TEXT" and "TextValue" in item)
+    comment.TextValue = "half a character: \udce4"
+
+
+def code_outside_ascii(ds: Dataset) -> None:
+    ds.add_new("StationName", "AE", "CTNÖDE")
+
+
+def segment_two_twice(ds: Dataset) -> None:
+    ds.SegmentSequence[1].SegmentNumber = 1
+
+
+def undrawn_segment(ds: Dataset) -> None:
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        segment = frame.SegmentIdentificationSequence[0]
+        segment.ReferencedSegmentNumber = max(2, segment.ReferencedSegmentNumber)
+
+
+def moved_frame(ds: Dataset) -> None:
+    position = ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+    x, y, _ = position.ImagePositionPatient
+    position.ImagePositionPatient = [x, y, 112.5]
+
+
+def cut_pixels(ds: Dataset) -> None:
+    ds.PixelData = ds.PixelData[:100]
+
+
+def unnamed_label(ds: Dataset) -> None:
+    ds.PixelData = ds.PixelData.replace(b"\x02", b"\x09")
+
+
+def other_title(ds: Dataset) -> None:
+    item = ds.ConceptNameCodeSequence[0]
+    item.CodeValue, item.CodeMeaning = "113009", "For Research"
+
+
+def no_description(ds: Dataset) -> None:
+    ds.ContentSequence = [item for item in ds.ContentSequence if item.ValueType != "TEXT"]
+    ds.ContentDescription = NOT_FOR_DIAGNOSIS
+
+
+def no_images(ds: Dataset) -> None:
+    ds.ContentSequence = [item for item in ds.ContentSequence if item.ValueType != "IMAGE"]
+
+
+def foreign_annotation(ds: Dataset) -> None:
+    for series in ds.ReferencedSeriesSequence:
+        del series.ReferencedImageSequence[0]
+
+
+def unknown_layer(ds: Dataset) -> None:
+    ds.GraphicAnnotationSequence[0].GraphicLayer = "ELSEWHERE"
+
+
+def cut_document(ds: Dataset) -> None:
+    ds.EncapsulatedDocument = ds.EncapsulatedDocument[:500]
 
 
 FAULTS: list[tuple[str, Fault, str]] = [
@@ -112,22 +209,66 @@ FAULTS: list[tuple[str, Fault, str]] = [
     ("SR", set_to("PreliminaryFlag", "FINAL"), "PreliminaryFlag is 'FINAL', expected 'PRELIMINARY'"),
     ("SR", set_to("VerificationFlag", "VERIFIED"), "VerificationFlag is 'VERIFIED'"),
     ("SR", set_to("CompletionFlag", "PARTIAL"), "CompletionFlag is 'PARTIAL'"),
-    ("SR", no_groups, "0 measurement groups"),
+    ("SR", no_groups, r"content item 1\.\d+ has 0 times CONTAINS CONTAINER .*, TID 1500 wants 1 to n"),
     ("SR", no_tracking_uid, "tracking identifier is 'Series class' and its UID None, expected both"),
     ("SR", no_tracking_identifier, "tracking identifier is ''"),
     ("SR", repeated_tracking_uid, "is that of 'Body part' and of 'Series class'"),
     ("SEG", same_tracking_uid, "is that of 'Region pelvis' and of 'Region abdomen'"),
     ("SEG", no_segment_tracking, "tracking identifier is None"),
+    ("SR", reference_of_another_class, "ReferencedSOPClassUID of .* is '1.2.3', the instance has"),
+    ("SR", reference_to_a_frame, "ReferencedFrameNumber in ContentSequence is 2, .* has 1 frames"),
+    ("SR", unlisted_reference, "which CurrentRequestedProcedureEvidenceSequence does not list"),
+    ("SR", foreign_predecessor, "PredecessorDocumentsSequence names 1.2.3, expected one of 0"),
+    (
+        "SR",
+        text_outside_the_character_set,
+        r"ContentSequence\[.*TextValue: SpecificCharacterSet is",
+    ),
+    ("SR", code_outside_ascii, r"StationName: SpecificCharacterSet is ISO_IR 192"),
+    ("SEG", segment_two_twice, r"SegmentNumber runs \[1, 1, 3, 4\], expected 1 to 4"),
+    ("SEG", undrawn_segment, r"frames show the segments \[2, 3, 4\], the object has \[1, 2, 3, 4\]"),
+    ("SEG", moved_frame, "frame 1 lies at 112.500 mm along the normal, the next image at 1"),
+    ("SEG", set_to("FrameOfReferenceUID", "1.2.3"), "FrameOfReferenceUID is 1.2.3, the evidence has 1.2.826"),
+    ("SEG", set_to("NumberOfFrames", 3), r"NumberOfFrames is 3, \d+ frames are described"),
+    ("SEG", cut_pixels, "PixelData has 100 bytes, expected"),
+    (
+        "LABELMAP",
+        unnamed_label,
+        r"labels \[0, 1, 3, 4, 9\], the object has \[0, 1, 2, 3, 4\]",
+    ),
+    ("LABELMAP", cut_pixels, "PixelData has 100 bytes, expected"),
+    ("KO", other_title, r'the title is \(113009,DCM,"For Research"\), expected \(113000,DCM'),
+    ("KO", no_description, r"has 0 times CONTAINS TEXT \(113012,DCM"),
+    ("KO", no_images, "has 0 times CONTAINS IMAGE any concept, TID 2010 wants 1 to n"),
+    ("SC", cut_pixels, "PixelData has 100 bytes, expected"),
+    ("SC", set_to("BurnedInAnnotation", "PERHAPS"), "BurnedInAnnotation is 'PERHAPS', expected YES or NO"),
+    ("GSPS", foreign_annotation, "is for .*, which the state does not refer to"),
+    ("GSPS", unknown_layer, r"GraphicLayer is ELSEWHERE, expected one of \["),
+    ("GSPS", set_to("SeriesDescription", "levels"), "lacks 'not for diagnosis'"),
+    (
+        "PDF",
+        set_to("MIMETypeOfEncapsulatedDocument", "text/plain"),
+        "'text/plain', expected application/pdf",
+    ),
+    ("PDF", cut_document, "EncapsulatedDocument of 500 bytes is no whole PDF"),
+    ("PDF", set_to("PatientID", "P-43"), "PatientID differs"),
 ]
 
 
+@pytest.fixture(scope="module")
+def made() -> tuple[list[Dataset], dict[str, Dataset]]:
+    return objects()
+
+
 @pytest.mark.parametrize(("kind", "fault", "message"), FAULTS, ids=[message for _, _, message in FAULTS])
-def test_fault_is_found_and_named(kind: str, fault: Fault, message: str) -> None:
-    evidence, datasets = objects()
-    validate.check(datasets[kind], evidence)
-    fault(datasets[kind])
+def test_fault_is_found_and_named(
+    kind: str, fault: Fault, message: str, made: tuple[list[Dataset], dict[str, Dataset]]
+) -> None:
+    evidence, dataset = made[0], deepcopy(made[1][kind])
+    validate.check(dataset, evidence)
+    fault(dataset)
     with pytest.raises(InvalidResult, match=message):
-        validate.check(datasets[kind], evidence)
+        validate.check(dataset, evidence)
 
 
 def test_a_message_never_quotes_the_patient() -> None:
@@ -174,3 +315,34 @@ def test_nothing_is_built_of_images_that_name_two_patients(keyword: str) -> None
     expected = rf"^the images name two patients; no result is built \({keyword} differs\)$"
     with pytest.raises(InvalidResult, match=expected):
         build_results(evidence, volume, findings_of(volume), PROVENANCE)
+
+
+def test_one_object_that_fails_is_held_and_the_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(inputs: Inputs) -> Dataset | LeftOut:
+        dataset = BUILDERS[Kind.SEG](inputs)
+        assert isinstance(dataset, Dataset)
+        dataset.AccessionNumber = "A-78"
+        return dataset
+
+    evidence, volume = synthetic()
+    monkeypatch.setattr("inference.results.BUILDERS", BUILDERS | {Kind.SEG: faulty})
+    report, segmentation = build_results(evidence, volume, findings_of(volume), PROVENANCE)
+    assert isinstance(report, ResultObject) and isinstance(segmentation, ResultObject)
+    assert report.held is None
+    assert segmentation.held is not None
+    assert segmentation.held.startswith("AccessionNumber differs from that of the evidence 1.2.826")
+
+
+def test_objects_of_one_volume_have_uids_of_their_own_and_share_the_outputs(
+    made: tuple[list[Dataset], dict[str, Dataset]],
+) -> None:
+    datasets = {Kind(kind): deepcopy(ds) for kind, ds in made[1].items()}
+    assert validate.check_together(datasets) == {}
+    datasets[Kind.KO].SeriesInstanceUID = datasets[Kind.SR].SeriesInstanceUID
+    datasets[Kind.PDF].SOPInstanceUID = datasets[Kind.SC].SOPInstanceUID
+    datasets[Kind.SEG].SegmentSequence[0].TrackingID = "Region thigh"
+    wrong = validate.check_together(datasets)
+    assert set(wrong) == {Kind.KO, Kind.PDF, Kind.SEG}
+    assert wrong[Kind.KO].endswith("is that of the SR")
+    assert wrong[Kind.PDF].endswith("is that of the SC")
+    assert wrong[Kind.SEG].endswith("is that of 'Region pelvis' and of 'Region thigh'")

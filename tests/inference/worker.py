@@ -22,6 +22,7 @@ from storage.blobs import Blobs, Shelf
 from storage.geometry.reading import grouped_slices
 from storage.header import Header
 from storage.header_scan import scan
+from storage.kinds import DEFAULT_KINDS, Kind
 from storage.ledger import Ledger
 from storage.records import Instance, ResultRow, Series, VolumeRow
 from storage.states import SeriesState
@@ -57,6 +58,7 @@ class Worker:
         self.jobs = JobList()
         self.now = 1000.0
         self.model: ModelIdentity = MODEL
+        self.kinds: Sequence[Kind] = DEFAULT_KINDS
         self.analysed: list[int] = []  # slices of each volume that the models saw
 
     @property
@@ -70,6 +72,7 @@ class Worker:
             models=Models(identity=self.model, score=nothing, levels=nothing, series=nothing),
             device_uid=DEVICE,
             station_name="CTNODE",
+            kinds=self.kinds,
         )
 
     def find(self, volume: Volume, models: Models, *_: object) -> Findings:
