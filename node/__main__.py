@@ -13,7 +13,17 @@ from inference.evaluation.measure import Analyse
 from inference.models.product import WeightsFiles
 from inference.simulation.commands import simulate_app
 from inference.training import commands as training_commands
-from node import commands_demo, commands_hostile, commands_node, commands_replay, commands_scu, commands_store
+from inference.workbench import commands as workbench_commands
+from node import (
+    commands_demo,
+    commands_doctor,
+    commands_hostile,
+    commands_node,
+    commands_replay,
+    commands_scu,
+    commands_store,
+    commands_users,
+)
 from node.bench import commands as commands_bench
 from node.bench import completion as bench_completion
 from storage.errors import CtnodeError
@@ -28,9 +38,11 @@ app = typer.Typer(
 for module in (
     commands_node,
     commands_scu,
+    commands_doctor,
     commands_replay,
     inference_commands,
     training_commands,
+    workbench_commands,
     commands_bench,
     commands_demo,
 ):
@@ -40,6 +52,7 @@ for module in (
 app.add_typer(
     commands_store.store_app, name="store", help="What is stored, whether it is whole, DICOM files of it."
 )
+app.add_typer(commands_users.users_app, name="users", help="Accounts of the web console.")
 app.registered_commands.extend(simulate_app(commands_hostile.hostile).registered_commands)
 
 

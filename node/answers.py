@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import UID
+from pynetdicom.dsutils import encode
 
 from node.identity import read
 from storage.blobs import is_uid
@@ -28,6 +30,8 @@ class Answer(StrEnum):
     MISSING = "an attribute is missing"
     NO_VALUE = "an attribute has no value"
     NO_SUCH_ACTION = "another action than a request for commitment"
+    NO_SUCH_EVENT = "another event than a report of storage commitment"
+    UNKNOWN_TRANSACTION = "the transaction is not ours, or another AE was asked"
     NO_RESOURCES = "the database does not answer, or the data set is too long"
 
 
@@ -45,6 +49,13 @@ def decoded(data_set: bytes, transfer_syntax_uid: str) -> Dataset:
         return read(data_set, transfer_syntax_uid) if data_set else Dataset()
     except Unreadable as error:
         raise NotDone(Answer.FAILED, str(error)) from error
+
+
+def encoded(ds: Dataset, transfer_syntax: UID) -> bytes:
+    """A data set of UIDs and numbers."""
+    data_set = encode(ds, transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
+    assert data_set is not None  # pynetdicom encodes what pydicom does
+    return data_set
 
 
 def text(ds: Dataset, keyword: str) -> str:

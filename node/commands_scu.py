@@ -15,6 +15,7 @@ from rich.table import Table
 from node import addresses, tls
 from node.addresses import PeerAddress
 from node.config import Config, Node
+from node.destinations import destinations
 from node.echo import echo as send_echo
 from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
 from node.send import Found, Summary, find
@@ -91,6 +92,8 @@ def check_config(
         roles = [word for word, on in (("sends", peer.may_send), ("gets results", peer.gets_results)) if on]
         hosts = ", ".join(peer.hosts) or "no hosts"
         _say(f"peer {peer.name}: {peer.ae_title}, {hosts}: {' and '.join(roles) or 'only called'}")
+    for each in destinations(loaded):
+        _say(f"results to {each.name} ({each.way}): {', '.join(each.kinds)}")
     _say(f"files in {loaded.storage.root}, ledger in {loaded.storage.database_shown}")
     try:
         secured = tls.described(loaded.tls, now=time.time())

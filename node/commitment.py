@@ -1,4 +1,4 @@
-"""Storage Commitment Push Model as SCP (PS3.4 J.3): what is asked, and what we can say to it. No I/O.
+"""Storage Commitment Push Model (PS3.4 J.3): what is asked, and what we can say to it. No I/O.
 
 What our commitment promises: the bytes are on stable storage, with their row, and stay there for
 `storage.retention_days` after the series has settled (for ever with 0). It is no archive's promise:
@@ -71,6 +71,14 @@ def read_request(ds: Dataset) -> tuple[str, tuple[Reference, ...]]:
     if not instances:
         raise NotDone(Answer.INVALID_ARGUMENT, f"{named('ReferencedSOPSequence')} has no item")
     return transaction_uid, instances
+
+
+def request(transaction_uid: str, instances: Sequence[Reference]) -> Dataset:
+    """The Action Information of an N-ACTION of ours (PS3.4 Table J.3-1)."""
+    ds = Dataset()
+    ds.TransactionUID = transaction_uid
+    ds.ReferencedSOPSequence = [_item(each) for each in instances]
+    return ds
 
 
 def is_ready(commitment: Commitment, held: Mapping[str, Held], *, wait_s: float, now: float) -> bool:

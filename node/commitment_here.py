@@ -13,7 +13,7 @@ from typing import Any, Final
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
 from node.commitment_reports import CommitmentReports
-from node.requestor import Response, answers, response_of
+from node.requestor import Response
 from node.status import EVENT_AGAIN
 from node.upper_layer.accepted import AcceptedAssociation
 from storage.errors import LedgerDown
@@ -80,3 +80,17 @@ def here(association: AcceptedAssociation, reports: CommitmentReports, *, timeou
     if not isinstance(association.turn, Here):
         association.turn = Here(association, reports, timeout_s=timeout_s)
     return association.turn
+
+
+def response_of(response: Any) -> Response:
+    """What pynetdicom's response primitive says."""
+    return Response(status=response.Status, comment=str(response.ErrorComment or ""))
+
+
+def answers(response: Any, request: N_EVENT_REPORT) -> bool:
+    """Whether a primitive of pynetdicom is the response to a request."""
+    return (
+        isinstance(response, type(request))
+        and response.is_valid_response
+        and response.MessageIDBeingRespondedTo == request.MessageID
+    )

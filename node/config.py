@@ -14,10 +14,12 @@ from typing import Final
 from pydantic import ValidationError, ValidationInfo, field_validator
 
 from node import config_errors
+from node.config_console import Console
 from node.config_environment import overlay
 from node.config_network import Node, Peer, Tls
-from node.config_sections import Assembly, Commitment, Delivery, Inference, Query, Storage
-from node.config_source import Problem, Source, dotted, read
+from node.config_results import OtherDestination
+from node.config_sections import Assembly, Commitment, Delivery, Inference, Proof, Query, Storage
+from node.config_source import Key, Problem, Source, dotted, read
 from node.config_types import Section
 from storage.errors import ConfigError
 
@@ -25,10 +27,13 @@ __all__: Final = [
     "Assembly",
     "Commitment",
     "Config",
+    "Console",
     "Delivery",
     "Inference",
     "Node",
+    "OtherDestination",
     "Peer",
+    "Proof",
     "Query",
     "Storage",
     "Tls",
@@ -45,24 +50,42 @@ def _taken_names(names: Sequence[object]) -> dict[int, str]:
     }
 
 
+NAMED: Final = ("peers", "destinations")
+"""Lists whose entries have names, each once in all of them."""
+
+
 class Config(Section):
     """The whole configuration."""
 
     node: Node = Node()
     tls: Tls = Tls()
     peers: tuple[Peer, ...] = ()
+    destinations: tuple[OtherDestination, ...] = ()
     assembly: Assembly = Assembly()
     storage: Storage = Storage()
     inference: Inference = Inference()
     delivery: Delivery = Delivery()
     query: Query = Query()
     commitment: Commitment = Commitment()
+    proof: Proof = Proof()
+    console: Console = Console()
 
     @field_validator("peers")
     @classmethod
     def _names_differ(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
         if taken := _taken_names([peer.name for peer in value]):
             raise ValueError("; ".join(f"peers[{index}].name: {text}" for index, text in taken.items()))
+        return value
+
+    @field_validator("destinations")
+    @classmethod
+    def _no_name_of_a_peer(
+        cls, value: tuple[OtherDestination, ...], info: ValidationInfo
+    ) -> tuple[OtherDestination, ...]:
+        names = [*(peer.name for peer in info.data.get("peers", ())), *(each.name for each in value)]
+        for index, each in enumerate(value):
+            if names.count(each.name) > 1:
+                raise ValueError(f"destinations[{index}].name: {each.name!r} is a name already")
         return value
 
     @field_validator("peers")
@@ -139,15 +162,27 @@ def _validated(source: Source, folder: Path) -> tuple[Config | None, list[Proble
     except ValidationError as error:
         found = [config_errors.problem(detail, source, Config) for detail in error.errors()]
     fresh = [problem for problem in found if (problem.place, problem.key) not in reported]
-    return None, problems + [problem for problem in fresh if not (problem.key == "peers" and names)]
+    return None, problems + [problem for problem in fresh if not (problem.key in NAMED and names)]
 
 
 def _name_problems(source: Source) -> list[Problem]:
-    """Repeated peer names, also where another mistake keeps the list from being a list of peers."""
-    peers = source.data.get("peers", ())
-    names = [peer.get("name") if isinstance(peer, dict) else None for peer in peers]
-    return [
-        Problem(place=source.place(key), key=dotted(key), text=text)
-        for index, text in _taken_names(names).items()
-        for key in [("peers", index, "name")]
+    """Repeated names, also where another mistake keeps a list from being one of peers or destinations."""
+    seen: dict[str, str] = {}
+    problems = []
+    for key, name in _names(source):
+        if name in seen:
+            text = f"{name!r} is the name of {seen[name]} already"
+            problems.append(Problem(place=source.place(key), key=dotted(key), text=text))
+        seen.setdefault(name, dotted(key[:-1]))
+    return problems
+
+
+def _names(source: Source) -> list[tuple[Key, str]]:
+    entries = [
+        ((section, index, "name"), entry.get("name"))
+        for section in NAMED
+        if isinstance(source.data.get(section), tuple)
+        for index, entry in enumerate(source.data[section])
+        if isinstance(entry, dict)
     ]
+    return [(key, name) for key, name in entries if isinstance(name, str)]

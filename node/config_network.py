@@ -14,7 +14,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from node import addresses
 from node.addresses import PeerAddress
-from node.config_types import AETitle, Host, HostRule, PeerName, Port, Seconds, Section
+from node.config_results import ReadBack, ResultKeys
+from node.config_types import AETitle, GetsResults, Host, HostRule, PeerName, Port, Seconds, Section
 from node.secured import Secured, tls_files
 
 RECEIVERS_MAX: Final = 4
@@ -48,13 +49,17 @@ class Node(Section):
         return value
 
 
-class Peer(Section):
+_LEFT_OUT: Final = {name: field.default for name, field in ResultKeys.model_fields.items()}
+"""Keys about results that are not written."""
+
+
+class Peer(ResultKeys):
     """An application entity we know. Whoever is not listed is refused."""
 
     name: PeerName  # ours, in logs and commands
     ae_title: AETitle  # its AE title: calling, when it sends; called, when results go there
     may_send: bool = False  # whether it may open associations with us
-    gets_results: bool = False  # whether results are delivered to it
+    gets_results: GetsResults = False  # whether results are delivered to it; own: of what it sent itself
     hosts: tuple[HostRule, ...] = ()  # where it calls from
     port: Port | None = None  # its DICOM port; the first of `hosts` is called there
     query_for: tuple[PeerName, ...] = ()  # peers of whose series it knows how many instances they have
@@ -62,6 +67,20 @@ class Peer(Section):
     tls: bool = False  # whether it is called by TLS, and must call us so
     certificate_name: str | None = None  # a DNS name or common name that its certificate must have
     _secured: Secured | None = PrivateAttr(default=None)  # how it is called by TLS; set by Config
+
+    @field_validator("gets_results")
+    @classmethod
+    def _results_are_for_those_who_get_them(cls, value: GetsResults, info: ValidationInfo) -> GetsResults:
+        if value == "own" and info.data.get("may_send") is False:
+            raise ValueError("is own, but may_send is not true: it has no series of its own")
+        said = [
+            name for name in ResultKeys.model_fields if info.data.get(name) not in (None, _LEFT_OUT[name])
+        ]
+        if said and value is False:
+            raise ValueError(f"is not true, but {said[0]} is given: it gets nothing")
+        if info.data.get("read_back") is ReadBack.QIDO:
+            raise ValueError("is true, but read_back is qido: an application entity is asked by find")
+        return value
 
     @field_validator("hosts")
     @classmethod

@@ -151,3 +151,10 @@ class Commitment(Section):
     """What we answer to requests for storage commitment."""
 
     wait_s: Seconds = 60  # for instances that are not here yet; then they are reported as missing
+
+
+class Proof(Section):
+    """How destinations are asked whether they keep what they have (`commitment`, `read_back`)."""
+
+    report_wait_s: Seconds = 5  # an association of ours stays open for the N-EVENT-REPORT
+    answer_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24  # then it is asked anew, and told

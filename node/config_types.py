@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from node import addresses
 
@@ -25,12 +25,19 @@ def _device(value: str) -> str:
     return value
 
 
+def _gets_results(value: object) -> object:
+    if value != "own" and not isinstance(value, bool):
+        raise ValueError(f"{value!r} is none of true, false and own")
+    return value
+
+
 AETitle = Annotated[str, AfterValidator(addresses.ae_title)]
 Host = Annotated[str, AfterValidator(addresses.single_host)]
 HostRule = Annotated[str, AfterValidator(addresses.host_rule)]
 Port = Annotated[int, AfterValidator(addresses.port)]
 PeerName = Annotated[str, AfterValidator(_peer_name)]
 Device = Annotated[str, AfterValidator(_device)]
+GetsResults = Annotated[bool | Literal["own"], BeforeValidator(_gets_results)]
 StoreKind = Literal["segments", "files"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]

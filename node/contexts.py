@@ -71,6 +71,15 @@ WORKFLOW_SOP_CLASSES: Final[tuple[UID, ...]] = (
 WORKFLOW_TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
+REPORTING_SOP_CLASSES: Final[tuple[UID, ...]] = (Verification, StorageCommitmentPushModel)
+"""What a peer may ask for that may not send, but reports what it commits to."""
+
+
+def reporting_contexts() -> list[PresentationContext]:
+    """What we accept of such a peer."""
+    return [build_context(uid, list(WORKFLOW_TRANSFER_SYNTAXES)) for uid in REPORTING_SOP_CLASSES]
+
+
 def accepted_contexts() -> list[PresentationContext]:
     """What we accept as SCP: the workflow SOP classes; every storage SOP class in every transfer syntax."""
     workflow = [build_context(uid, list(WORKFLOW_TRANSFER_SYNTAXES)) for uid in WORKFLOW_SOP_CLASSES]

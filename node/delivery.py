@@ -1,37 +1,41 @@
-"""From stored results to destinations that have them: the jobs `route` and `deliver`.
+"""From stored results to destinations that have them: the jobs `route`, `deliver` and `probe`.
 
 A destination is tried until it has the object, refuses it for good, or the result is too old. A wait
-is a job with a delay, not a sleeping thread, so it survives a restart.
+is a job with a delay, not a sleeping thread, so it survives a restart. While a destination's circuit is
+open (`node.breaker`), `probe` alone tries it.
 """
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from node.config import Config, Peer
+from node.attempt import Owed, attempt
+from node.config import Config
+from node.delivery_jobs import delivery_job, enqueue_all
+from node.destinations import Destination, destination, destinations
 from node.outgoing import Outgoing
-from node.retry import next_attempt
-from node.routing import destination, destinations
-from node.scu import Sent, store
-from node.store_status import Disposition
-from storage import arrivals, deliveries, events, outcomes, review
+from node.routing import owed
+from node.scu import Sent
+from node.settling_deliveries import SettlingDeliveries
+from storage import arrivals, circuits, deliveries, outcomes, review
 from storage.blobs import Blobs
-from storage.errors import PeerRefused, PeerUnavailable, Refused
+from storage.errors import Refused
 from storage.ledger import Ledger
 from storage.logs import log
-from storage.records import Delivery, Event
+from storage.records import Delivery
 from storage.states import SeriesState
-from storage.workflows import Job, Jobs, Queue
+from storage.workflows import Jobs
+
+__all__: Final = ["Delivering", "delivery_job"]
 
 DUE_SLACK_S: Final = 1.0
 """How much early a job may come for its delivery: the clocks of database and process may differ."""
 
 
 class Delivering:
-    """The two jobs of the dispatcher that bring results to their destinations."""
+    """The jobs of the dispatcher that bring results to their destinations."""
 
     def __init__(
         self,
@@ -47,10 +51,10 @@ class Delivering:
         self._ledger = ledger
         self._jobs = jobs
         self._clock = clock
-        self._policy = config.delivery.retry_policy
+        self._settling = SettlingDeliveries(config, ledger, jobs, clock)
 
     def route(self, series_instance_uid: str, revision: int) -> None:
-        """Every result that speaks for a revision is owed to every destination, unless it was overtaken."""
+        """What speaks for a revision is owed to those who get its kind, unless it was overtaken."""
         now = self._clock()
         with self._ledger.writing() as connection:
             series = arrivals.find_series(connection, series_instance_uid)
@@ -58,11 +62,13 @@ class Delivering:
                 log().info("superseded", series=series_instance_uid, revision=revision)
                 return
             results = outcomes.results_that_hold(connection, series_instance_uid, revision)
-            for peer in destinations(self._config) if results else ():
-                for result in results:
-                    deliveries.owe(connection, result.sop_instance_uid, peer.name, now)
-                job = delivery_job(series_instance_uid, revision, peer.name, key_suffix="1")
-                self._jobs.enqueue(connection, job)
+            senders = arrivals.senders_of(connection, series_instance_uid)
+            for each in destinations(self._config):
+                for result in (wanted := owed(each, results, senders)):
+                    deliveries.owe(connection, result.sop_instance_uid, each.name, now)
+                if wanted:
+                    job = delivery_job(series_instance_uid, revision, each.name, key_suffix="1")
+                    self._jobs.enqueue(connection, job)
 
     def deliver(self, series_instance_uid: str, revision: int, name: str) -> None:
         """Send what a destination still waits for of a series; what fails waits again, or is dead.
@@ -73,125 +79,86 @@ class Delivering:
         with self._ledger.reading() as connection:
             waiting = deliveries.waiting(connection, series_instance_uid, name)
             reason = review.withheld(connection, series_instance_uid)
+            circuit = circuits.find(connection, name)
         if reason is not None:
-            self._tell_withheld(waiting, revision, reason)
+            _tell_withheld(waiting, revision, reason)
             return
-        due = self._clock() + DUE_SLACK_S
-        owed = [row for row in waiting if (row.next_attempt_at or 0.0) <= due]  # the rest has its own job
-        peer = destination(self._config, name)
-        if peer is None:
-            self._bury(owed, f"{name} is no longer a destination in the configuration")
-        elif owed:
-            self._postpone(*self._send(owed, peer))
+        due = self._due(waiting)  # the rest has its own job
+        found = destination(self._config, name)
+        if found is None:
+            self._settling.bury(due, f"{name} is no longer a destination in the configuration")
+        elif due and (circuit is None or circuit.next_try_at is None):
+            self._try(due, found)
 
-    def _tell_withheld(self, waiting: Sequence[Delivery], revision: int, reason: str) -> None:
-        for row in waiting:
-            log().info(
-                "result withheld",
-                destination=row.destination,
-                instance=row.result.sop_instance_uid,
-                revision=revision,
-                reason=reason,
-            )
+    def probe(self, name: str) -> None:
+        """The one try of a destination whose circuit is open: the series that was tried least often."""
+        with self._ledger.reading() as connection:
+            circuit = circuits.find(connection, name)
+            waiting = deliveries.waiting_for(connection, name)
+        if circuit is None or not _is_due(circuit.next_try_at, self._clock()):
+            return
+        found = destination(self._config, name)
+        tries = () if found is None else (self._probe(rows, found) for rows in _by_series(waiting))
+        if any(tries):
+            return
+        with self._ledger.writing() as connection:  # nothing can be tried: each result begins anew
+            circuits.forget(connection, name)
+            enqueue_all(connection, self._jobs, waiting, key_suffix=f"no probe/{int(self._clock() * 1000)}")
 
-    def _send(self, owed: Sequence[Delivery], peer: Peer) -> tuple[list[Delivery], str]:
-        """Send, and settle each object as soon as its answer is seen. Returns what is left, and why."""
-        assert peer.address is not None  # the configuration asks it of whoever gets results
-        objects = self._readable(owed)
-        left = {str(each.sop_instance_uid): row for row, each in objects}
-        why = ""
-        try:
-            for sent in store(
-                peer.address, [each for _row, each in objects], calling_ae=self._config.node.ae_title
-            ):
-                reason = words(sent)
-                if sent.disposition.settled:
-                    self._settle(left.pop(sent.sop_instance_uid), reason)
-                elif sent.disposition is Disposition.REFUSED:
-                    self._bury([left.pop(sent.sop_instance_uid)], reason)
-                else:
-                    why = reason
-        except (PeerUnavailable, PeerRefused) as error:
-            why = str(error)
-        return list(left.values()), why
+    def _probe(self, rows: Sequence[Delivery], found: Destination) -> bool:
+        """Whether anything of a series was tried."""
+        with self._ledger.reading() as connection:
+            if review.withheld(connection, rows[0].result.series_instance_uid) is not None:
+                return False
+        due = self._due(rows)
+        return bool(due) and self._try(due, found)
 
-    def _readable(self, owed: Sequence[Delivery]) -> list[tuple[Delivery, Outgoing]]:
+    def _try(self, due: Sequence[Delivery], found: Destination) -> bool:
+        """Send what is due of one series; says whether there was something to send."""
+        objects = self._readable(due)
+        if not objects:
+            return False
+
+        def on_answer(row: Delivery, sent: Sent) -> None:
+            self._settling.answered(found, row, sent)
+
+        came = attempt(found, objects, calling_ae=self._config.node.ae_title, on_answer=on_answer)
+        self._settling.undone(found.name, came)
+        return True
+
+    def _due(self, rows: Iterable[Delivery]) -> list[Delivery]:
+        now = self._clock()
+        return [row for row in rows if _is_due(row.next_attempt_at or 0.0, now)]
+
+    def _readable(self, rows: Sequence[Delivery]) -> list[Owed]:
         """The objects to send; one whose file is gone or damaged is a dead letter and holds up no other."""
         objects = []
-        for row in owed:
+        for row in rows:
             try:
                 objects.append((row, Outgoing.of_file(self._blobs.absolute(row.result.path))))
             except Refused as error:
-                self._bury([row], str(error))
+                self._settling.bury([row], str(error))
         return objects
 
-    def _settle(self, row: Delivery, reason: str) -> None:
-        with self._ledger.writing() as connection:
-            deliveries.settle(connection, [row.id], self._clock())
+
+def _is_due(at: float | None, now: float) -> bool:
+    return at is not None and at <= now + DUE_SLACK_S
+
+
+def _by_series(rows: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Deliveries by series, in the order of the first of each."""
+    groups: dict[str, list[Delivery]] = {}
+    for row in rows:
+        groups.setdefault(row.result.series_instance_uid, []).append(row)
+    return list(groups.values())
+
+
+def _tell_withheld(waiting: Sequence[Delivery], revision: int, reason: str) -> None:
+    for row in waiting:
         log().info(
-            "result delivered",
+            "result withheld",
             destination=row.destination,
             instance=row.result.sop_instance_uid,
-            attempt=row.attempts + 1,
+            revision=revision,
             reason=reason,
         )
-
-    def _bury(self, rows: Sequence[Delivery], reason: str) -> None:
-        now = self._clock()
-        with self._ledger.writing() as connection:
-            deliveries.give_up(connection, [row.id for row in rows], error=reason, now=now)
-            for row in rows:
-                subject = row.result.series_instance_uid
-                detail = f"{row.result.kind} to {row.destination}: {reason}"
-                events.tell(connection, Event(at=now, kind="dead letter", subject=subject, detail=detail))
-        for row in rows:
-            log().error("dead letter", destination=row.destination, instance=row.result.sop_instance_uid)
-
-    def _postpone(self, rows: Sequence[Delivery], why: str) -> None:
-        if not rows:
-            return
-        first, now = rows[0], self._clock()
-        at = next_attempt(
-            self._policy,
-            attempts=first.attempts + 1,
-            created_at=first.created_at,
-            now=now,
-            random=random.random,
-        )
-        if at is None:
-            self._bury(rows, f"given up after {self._config.delivery.give_up_days:g} days: {why}")
-            return
-        result = first.result
-        job = delivery_job(
-            result.series_instance_uid,
-            result.revision,
-            first.destination,
-            key_suffix=f"{first.id}/{first.attempts + 2}",  # a row's attempts only grow: never taken
-            delay_s=at - now,
-        )
-        with self._ledger.writing() as connection:
-            deliveries.postpone(connection, [row.id for row in rows], until=at, error=why)
-            self._jobs.enqueue(connection, job)
-        log().warning(
-            "delivery postponed", destination=first.destination, seconds=round(at - now, 1), reason=why
-        )
-
-
-def words(sent: Sent) -> str:
-    """A peer's answer in one line: status, its meaning, the peer's own comment."""
-    status = "" if sent.status is None else f"{sent.status:04X} "
-    return f"{status}{sent.reason}{f' ({sent.comment})' if sent.comment else ''}"
-
-
-def delivery_job(
-    series_instance_uid: str, revision: int, destination: str, *, key_suffix: str, delay_s: float = 0.0
-) -> Job:
-    """The job that brings one revision's results to one destination; the suffix names the attempt."""
-    return Job(
-        queue=Queue.DELIVER,
-        name="deliver",
-        key=f"deliver/{destination}/{series_instance_uid}/{revision}/{key_suffix}",
-        arguments=(series_instance_uid, revision, destination),
-        delay_s=delay_s,
-        partition=destination,
-    )

@@ -18,21 +18,25 @@ from node.clock import Watch
 from node.commitment_reports import CommitmentReports
 from node.completion import Completing, analysis_key
 from node.config import Config
-from node.delivery import Delivering, delivery_job
+from node.delivery import Delivering
+from node.delivery_jobs import delivery_job, probe_job
+from node.destinations import destinations
+from node.proof import required
+from node.proving import Proving, Resending
 from node.retry import DAY_S
-from storage import deliveries, outcomes, retention, review
+from storage import circuits, deliveries, outcomes, retention, review
 from storage.blobs import Blobs
 from storage.errors import LedgerDown, Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Delivery
-from storage.states import DeliveryState
+from storage.states import OWED
 from storage.store import Store
 from storage.workflows import Executor, Jobs, Queue
 
 ASSEMBLY_S: Final = 0.25
 CALLS_S: Final = 1.0
-"""How often is looked whom to tell of a storage commitment, and which PACS to ask."""
+"""How often is looked whom to tell of a storage commitment, which PACS to ask, and for what proof."""
 HEARTBEAT_S: Final = 10.0
 RECONCILE_S: Final = 10.0
 OVERDUE_S: Final = 900.0
@@ -74,6 +78,7 @@ class Dispatcher:
         functions = {
             "route": (Queue.ROUTE, patient(delivering.route)),
             "deliver": (Queue.DELIVER, patient(delivering.deliver)),
+            "probe": (Queue.DELIVER, patient(delivering.probe)),
         }
         with closing(self._jobs):
             try:
@@ -86,11 +91,14 @@ class Dispatcher:
         calls = Calls()
         reports = CommitmentReports(self._config, self._ledger, calls, clock=self._clock)
         asking = Asking(self._config, self._ledger, calls, clock=self._clock)
+        resending = Resending(self._jobs, clock=self._clock)
+        proving = Proving(self._config, self._blobs, self._ledger, calls, resending, clock=self._clock)
         log().info("dispatcher runs", seconds=self._config.assembly.quiet_s)
         paces: list[tuple[float, Callable[[], None]]] = [
             (ASSEMBLY_S, self.assemble),
             (CALLS_S, reports.report),
             (CALLS_S, asking.ask),
+            (CALLS_S, proving.prove),
             (HEARTBEAT_S, lambda: executor.beat(self._clock())),
             (RECONCILE_S, self.reconcile),
             (OVERDUE_S, self.remind),
@@ -119,10 +127,21 @@ class Dispatcher:
             log().warning("job taken over", reason=key)
 
     def remind(self) -> None:
-        """A delivery that is due but not tried gets another job: no bug in one attempt may end them all."""
+        """A delivery that is due but not tried gets another job: no bug in one attempt may end them all.
+
+        What waits behind an open circuit is tried by nobody but its one try, which gets another job too.
+        """
         now = self._clock()
         with self._ledger.writing() as connection:
-            late = [row for row in deliveries.unsettled(connection) if _is_overdue(row, now)]
+            waits = {each.destination: each for each in circuits.troubled(connection) if each.next_try_at}
+            for each in waits.values():
+                if each.next_try_at is not None and each.next_try_at < now - OVERDUE_S:
+                    self._jobs.enqueue(connection, probe_job(each.destination, now))
+            late = [
+                row
+                for row in deliveries.unsettled(connection)
+                if _is_overdue(row, now) and row.destination not in waits
+            ]
             series = {row.result.series_instance_uid for row in late}
             free = {uid for uid in series if review.withheld(connection, uid) is None}
             owed = {
@@ -151,7 +170,8 @@ class Dispatcher:
         if days == 0 or self._monotonic() < self._retires_from:
             return
         before = self._clock() - days * DAY_S
-        count = retention.retire(self._blobs, self._ledger, before)
+        needed = {each.name: required(each) for each in destinations(self._config)}
+        count = retention.retire(self._blobs, self._ledger, before, required=needed)
         self._jobs.forget_before(before)
         if count:
             log().info("series aged out", count=count)
@@ -178,7 +198,7 @@ def patient(job: Callable[..., None]) -> Callable[..., None]:
 
 def _is_overdue(row: Delivery, now: float) -> bool:
     due = row.next_attempt_at
-    return row.state is DeliveryState.WAITING and due is not None and due < now - OVERDUE_S
+    return row.state in OWED and due is not None and due < now - OVERDUE_S
 
 
 def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:

@@ -1,7 +1,7 @@
-"""The DIMSE-N services as SCP, on the wire: MPPS (PS3.4 F.7) and storage commitment (PS3.4 J.3).
+"""The DIMSE-N services that peers ask of us: MPPS (PS3.4 F.7) and storage commitment (PS3.4 J.3).
 
-N-CREATE and N-SET of a performed procedure step, N-ACTION of a storage commitment. Success only when what
-was told is committed to the ledger.
+N-CREATE and N-SET of a performed procedure step, N-ACTION of a storage commitment, and N-EVENT-REPORT of one
+that we asked for. Success only when what was told is committed to the ledger.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import evt
 
+from node import commitment_answers
 from node.answers import Answer, NotDone, decoded
 from node.calls import Calls
 from node.commitment import PUSH_MODEL_INSTANCE, REQUEST, read_request
@@ -40,7 +41,7 @@ MAX_DATA_SET_BYTES: Final = 8 << 20
 
 
 class NormalizedScp:
-    """The handlers of N-CREATE, N-SET and N-ACTION."""
+    """The handlers of N-CREATE, N-SET, N-ACTION and N-EVENT-REPORT."""
 
     def __init__(self, config: Config, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
@@ -54,6 +55,7 @@ class NormalizedScp:
             (evt.EVT_N_CREATE, self._on_create),
             (evt.EVT_N_SET, self._on_set),
             (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_N_EVENT_REPORT, self._on_report),
         ]
 
     def _on_create(self, event: evt.Event) -> Reply:
@@ -112,6 +114,22 @@ class NormalizedScp:
                 cast(AcceptedAssociation, event.assoc), self._reports, timeout_s=REPORT_TIMEOUT_S
             )
             checkpoint.watch(transaction_uid, event.context)
+
+    def _on_report(self, event: evt.Event) -> Reply:
+        """What a destination says of the commitment that we asked it for."""
+        request: Any = event.request
+        uid = str(request.AffectedSOPInstanceUID)
+        return _answered(event, uid, lambda ds: self._take(event, ds), request.EventInformation), None
+
+    def _take(self, event: evt.Event, ds: Dataset) -> None:
+        request: Any = event.request
+        commitment_answers.take(
+            self._ledger,
+            instance=str(request.AffectedSOPInstanceUID),
+            event_type=int(request.EventTypeID),
+            ds=ds,
+            calling_ae=_calling_ae(event),
+        )
 
 
 def _calling_ae(event: evt.Event) -> str:

@@ -71,7 +71,8 @@ def admit(
         return Admitted(admission=Admission.CALLED_AE_UNKNOWN, reason=reason)
     namesakes = [peer for peer in config.peers if peer.ae_title == caller]
     from_there = [peer for peer in namesakes if matches(peer, address, names)]
-    senders = [peer for peer in from_there if peer.may_send]
+    senders = [peer for peer in from_there if peer.may_send or reports(peer)]
+    senders.sort(key=lambda peer: not peer.may_send)
     faults = [_transport_fault(peer, secured, certificate_names) for peer in senders]
     for peer, fault in zip(senders, faults, strict=True):
         if not fault:
@@ -79,6 +80,11 @@ def admit(
     why = "; ".join(faults) or _why(caller, namesakes, from_there, config)
     reason = f"caller AE {caller!r} from {address}: {why}"
     return Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason=reason)
+
+
+def reports(peer: Peer) -> bool:
+    """Whether a peer may open associations to report what it commits to (PS3.4 J.3.3), sender or not."""
+    return bool(peer.gets_results) and peer.commitment
 
 
 def matches(peer: Peer, address: str, names: NameTable = NO_NAMES) -> bool:

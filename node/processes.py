@@ -10,6 +10,7 @@ from typing import Final
 
 from node import listening
 from node.config import Config
+from node.destinations import kinds_wanted
 from node.listening import Bound
 from node.supervisor import Child, Supervisor
 from storage import events, logs, workflows
@@ -64,7 +65,17 @@ def _others(config: Config, config_path: Path) -> tuple[Child, ...]:
     root = str(config.storage.root.absolute())
     dispatcher = (sys.executable, "-m", "node.dispatching", "--config", str(config_path))
     worker = (sys.executable, "-m", "inference.worker", "--root", root, "--device", config.inference.device)
+    kinds = ("--kinds", ",".join(sorted(kinds_wanted(config))))
     return (
         Child(role="dispatcher", command=dispatcher, stage=1),
-        Child(role="worker", command=(*worker, "--station", config.node.ae_title), stage=2),
+        Child(role="worker", command=(*worker, "--station", config.node.ae_title, *kinds), stage=2),
+        *_console(config, config_path),
     )
+
+
+def _console(config: Config, config_path: Path) -> tuple[Child, ...]:
+    """None where it is not wanted; nothing else waits for it, or stops with it."""
+    if not config.console.enabled:
+        return ()
+    command = (sys.executable, "-m", "node.console", "--config", str(config_path))
+    return (Child(role="console", command=command),)

@@ -68,18 +68,19 @@ class Questions:
             Declined: it answers with a failure.
             PeerUnavailable: it does not answer.
         """
-        found = self._find(_identifier(series, "SERIES", "NumberOfSeriesRelatedInstances"))
+        found = self.find(_identifier(series, "SERIES", "NumberOfSeriesRelatedInstances"))
         own = [ds for ds in found if ds.get("SeriesInstanceUID") == series.series_instance_uid]
         if not own:
             return None
         counted = _number(own[0])
         if counted is not None:
             return Count(instances=counted)
-        found = self._find(_identifier(series, "IMAGE", "SOPInstanceUID"))
+        found = self.find(_identifier(series, "IMAGE", "SOPInstanceUID"))
         uids = frozenset(str(ds.SOPInstanceUID) for ds in found if ds.get("SOPInstanceUID"))
         return Count(instances=len(uids), sop_instance_uids=uids)
 
-    def _find(self, identifier: Dataset) -> list[Dataset]:
+    def find(self, identifier: Dataset) -> list[Dataset]:
+        """The matches of an identifier, read. Raises as `count`."""
         syntax = self._syntax[1]
         question = encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian)
         assert question is not None  # UIDs and a level

@@ -12,11 +12,11 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from node.standing import delivery_json
-from node.tables import STYLES, age, queue_table
-from storage import deliveries, review
-from storage.records import Delivery
+from node.tables import STYLES, age, queue_table, trouble_line
+from storage import circuits, deliveries, review
+from storage.records import Circuit, Delivery
 from storage.review import HeldSeries
-from storage.states import DeliveryState, SeriesState
+from storage.states import OWED, SeriesState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +25,43 @@ class Queued:
 
     deliveries: tuple[Delivery, ...]  # oldest first; one that is withheld says why as its last error
     held: tuple[HeldSeries, ...]  # oldest first: `ctnode queue release`
+    circuits: tuple[Circuit, ...]  # destinations that cannot be given anything
 
 
 def queue(connection: Connection) -> Queued:
     """What waits now."""
-    rows = deliveries.unsettled(connection)
-    reasons = {
-        uid: review.withheld(connection, uid) for uid in {row.result.series_instance_uid for row in rows}
-    }
+    troubled = circuits.troubled(connection)
     return Queued(
-        deliveries=tuple(_explained(row, reasons[row.result.series_instance_uid]) for row in rows),
+        deliveries=explained(connection, deliveries.unsettled(connection), troubled),
         held=tuple(review.held_series(connection)),
+        circuits=tuple(troubled),
     )
 
 
-def _explained(row: Delivery, reason: str | None) -> Delivery:
-    if reason is None or row.state is not DeliveryState.WAITING:
+def explained(
+    connection: Connection, rows: Sequence[Delivery], troubled: Sequence[Circuit]
+) -> tuple[Delivery, ...]:
+    """The same rows, each with what it waits for; a series is looked at once, which takes milliseconds."""
+    reasons = {
+        uid: review.withheld(connection, uid) for uid in {row.result.series_instance_uid for row in rows}
+    }
+    of_destination = {circuit.destination: circuit for circuit in troubled}
+    return tuple(
+        _explained(row, reasons[row.result.series_instance_uid], of_destination.get(row.destination))
+        for row in rows
+    )
+
+
+def _explained(row: Delivery, reason: str | None, circuit: Circuit | None) -> Delivery:
+    """What a delivery waits for: a person, or the one try of its destination."""
+    if row.state not in OWED:
         return row
-    return replace(row, last_error=f"withheld: {reason}", next_attempt_at=None)
+    if reason is not None:
+        return replace(row, last_error=f"withheld: {reason}", next_attempt_at=None)
+    if circuit is None or circuit.next_try_at is None:
+        return row
+    why = row.last_error or f"{circuit.trouble}: {circuit.reason}"
+    return replace(row, last_error=why, next_attempt_at=circuit.next_try_at)
 
 
 def queue_json(queued: Queued) -> list[dict[str, Any]]:
@@ -66,9 +85,11 @@ def _held_json(held: HeldSeries) -> dict[str, Any]:
 
 def queue_view(queued: Queued, now: float) -> RenderableType:
     """For a terminal."""
-    if not queued.held:
-        return queue_table(queued.deliveries, now)
-    return Group(queue_table(queued.deliveries, now), _held_table(queued.held, now))
+    return Group(
+        *(Text(trouble_line(circuit, now), style="bold red") for circuit in queued.circuits),
+        queue_table(queued.deliveries, now),
+        *([_held_table(queued.held, now)] if queued.held else ()),
+    )
 
 
 def _held_table(held: Sequence[HeldSeries], now: float) -> Table:

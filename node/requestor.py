@@ -7,13 +7,13 @@ in, a deadline for every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydicom.uid import UID
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_EVENT_REPORT
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
 from node.addresses import PeerAddress
 from node.association_failure import Cause, Failure
@@ -22,12 +22,14 @@ from node.transport import NotConnected, Timeouts, connect
 from node.upper_layer.command import C_STORE_RQ
 from node.upper_layer.negotiation import Negotiated, Proposal, Syntax
 from node.upper_layer.p_data import piece_bytes
-from node.upper_layer.requesting import BROKEN, Declined, Message, Requesting
+from node.upper_layer.requesting import BROKEN, Declined, Message, Report, Requesting
 from node.upper_layer.requests import (
     C_ECHO_RQ,
     C_FIND_RQ,
+    N_ACTION_RQ,
     N_EVENT_REPORT_RQ,
     RESPONSE,
+    action_request,
     echo_request,
     event_report_request,
     find_request,
@@ -46,7 +48,8 @@ MATCHES_MAX: Final = 50_000
 ABORTED_BY_US: Final = frozenset({Cause.NO_ANSWER, Cause.NOT_DICOM})
 """Where the peer may still believe in an association (PS3.8 9.2.2, AA-1 and AA-8)."""
 
-Request = C_ECHO | C_STORE | C_FIND | N_EVENT_REPORT
+OnReport = Callable[[Report], int]
+"""Takes an N-EVENT-REPORT of the peer, and says with which status it is answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,38 @@ class Requested:
             N_EVENT_REPORT_RQ, self.accepted[syntax], command, Encoded.of_bytes(information)
         )
 
+    def act(
+        self, syntax: Syntax, sop_instance_uid: str, action_type: int, information: bytes, on_report: OnReport
+    ) -> Response | None:
+        """N-ACTION (PS3.7 10.1.4) in a context that was accepted. None when no response came.
+
+        N-EVENT-REPORTs that come before the response are taken by `on_report`.
+        """
+        command = action_request(self._next_id(), syntax[0], sop_instance_uid, action_type)
+        try:
+            self._send(self.accepted[syntax], command, Encoded.of_bytes(information))
+            while isinstance(came := self._upper_layer.receive_either(self._timeouts.dimse_s), Report):
+                self._upper_layer.respond(came, on_report(came))
+        except BROKEN:
+            self.broken = True
+            return None
+        message = self._checked(came, N_ACTION_RQ)
+        return None if message is None else _response(message)
+
+    def listen(self, timeout_s: float, on_report: OnReport) -> bool:
+        """Wait for one N-EVENT-REPORT of the peer; whether one came. What else it sends breaks it."""
+        try:
+            if not self._upper_layer.begins(timeout_s):
+                return False
+            came = self._upper_layer.receive_either(timeout_s)
+            if isinstance(came, Report):
+                self._upper_layer.respond(came, on_report(came))
+                return True
+        except BROKEN:
+            pass
+        self.broken = True
+        return False
+
     def find(self, syntax: Syntax, identifier: bytes) -> tuple[Response, list[bytes]] | None:
         """C-FIND (PS3.7 9.1.2): the final response and the identifiers of all matches, encoded.
 
@@ -167,6 +202,9 @@ class Requested:
         except BROKEN:
             self.broken = True
             return None
+        return self._checked(message, field)
+
+    def _checked(self, message: Message, field: int) -> Message | None:
         answer = message.answer
         if answer.command_field != field | RESPONSE or answer.message_id != self._message_id:
             self.broken = True
@@ -187,20 +225,6 @@ class Requested:
 
 def _response(message: Message) -> Response:
     return Response(status=message.answer.status, comment=message.answer.comment)
-
-
-def response_of(response: Any) -> Response:
-    """What pynetdicom's response primitive says."""
-    return Response(status=response.Status, comment=str(response.ErrorComment or ""))
-
-
-def answers(response: Any, request: Request) -> bool:
-    """Whether a primitive of pynetdicom is the response to a request."""
-    return (
-        isinstance(response, type(request))
-        and response.is_valid_response
-        and response.MessageIDBeingRespondedTo == request.MessageID
-    )
 
 
 @contextmanager

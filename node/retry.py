@@ -22,14 +22,19 @@ JITTER = 0.2
 """A wait is longer by up to this share, so that a PACS that returns is not met by all at once."""
 
 
-def next_attempt(
-    policy: RetryPolicy, *, attempts: int, created_at: float, now: float, random: Callable[[], float]
-) -> float | None:
-    """When to try again after `attempts` failures (>= 1), or None to give up.
+def wait_s(policy: RetryPolicy, *, failures: int, random: Callable[[], float]) -> float:
+    """How long to wait after so many failures (>= 1).
 
     The wait doubles: first_s, 2 first_s, 4 first_s ... up to max_s, plus jitter (`random()` in 0..1).
     """
+    doubled = policy.first_s * 2.0 ** min(failures - 1, 32)
+    return min(doubled, policy.max_s) * (1.0 + JITTER * random())
+
+
+def next_attempt(
+    policy: RetryPolicy, *, attempts: int, created_at: float, now: float, random: Callable[[], float]
+) -> float | None:
+    """When to try again after `attempts` failures (>= 1), or None to give up."""
     if now - created_at >= policy.give_up_s:
         return None
-    doubled = policy.first_s * 2.0 ** min(attempts - 1, 32)
-    return now + min(doubled, policy.max_s) * (1.0 + JITTER * random())
+    return now + wait_s(policy, failures=attempts, random=random)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from node.breaker import OPEN_AFTER
 from node.completion import analysis
-from node.delivery import delivery_job
-from storage import deliveries, repeats, review
+from node.delivery_jobs import enqueue_all
+from storage import circuits, deliveries, repeats, review
 from storage.records import Delivery
-from storage.states import DeliveryState
+from storage.states import OWED
 from storage.workflows import Jobs
 
 
 def retry_deliveries(connection: Connection, jobs: Jobs, rows: Sequence[Delivery], now: float) -> None:
-    """Try deliveries again now; their days of patience begin anew."""
+    """Try deliveries again now; their days of patience begin anew, and an open circuit gets a chance."""
     deliveries.revive(connection, [row.id for row in rows], now)
-    groups = {(row.result.series_instance_uid, row.result.revision, row.destination) for row in rows}
-    for series_instance_uid, revision, destination in sorted(groups):
-        suffix = f"asked/{int(now * 1000)}"
-        jobs.enqueue(connection, delivery_job(series_instance_uid, revision, destination, key_suffix=suffix))
+    for destination in sorted({row.destination for row in rows}):
+        circuits.give_a_chance(connection, destination, failures=OPEN_AFTER - 1)
+    enqueue_all(connection, jobs, rows, key_suffix=f"asked/{int(now * 1000)}")
 
 
 def retry_series(connection: Connection, jobs: Jobs, series_instance_uid: str, now: float) -> int | None:
@@ -46,7 +46,7 @@ def release_series(
     rows = [
         row
         for row in deliveries.unsettled(connection)
-        if row.state is DeliveryState.WAITING
+        if row.state in OWED
         and row.result.series_instance_uid in released.series
         and review.withheld(connection, row.result.series_instance_uid) is None
     ]

@@ -17,12 +17,13 @@ from typing import Final
 from pynetdicom import AE, evt
 
 from node.certificates import certificate_names
+from node.commitment import PUSH_MODEL
 from node.config import Config
-from node.contexts import APPLICATION_CONTEXT, accepted_contexts
+from node.contexts import APPLICATION_CONTEXT, accepted_contexts, reporting_contexts
 from node.intake import MEGABYTE, Intake
 from node.names import Names
 from node.normalized import NormalizedScp
-from node.peers import Admission, Admitted, admit
+from node.peers import Admission, Admitted, admit, reports
 from node.places import EVERYBODY, Places
 from node.rejections import Rejections
 from node.status import REJECTIONS, SUCCESS, Rejection
@@ -44,6 +45,11 @@ from storage.states import Ending
 
 CUT_S: Final = 5.0
 """How long associations may take to end that were cut off."""
+
+
+REPORTING: Final = supported(reporting_contexts())
+PROVIDED_BY_PEERS: Final = frozenset({str(PUSH_MODEL).encode()})
+"""SOP classes of which a peer that gets our results may be the provider (role selection, PS3.7 D.3.3.4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +209,12 @@ class StorageScp:
             secured=isinstance(association.wire, TlsWire),
             certificate_names=certificate_names(association.wire.certificate),
         )
-        if admitted.admission is not Admission.ADMITTED:
+        if admitted.peer is None:
             return admitted
+        if not admitted.peer.may_send:
+            association.supported = REPORTING
+        if reports(admitted.peer):
+            association.scp_of = PROVIDED_BY_PEERS
         if self._draining:
             return Admitted(admission=Admission.CONGESTED, reason="the node is stopping")
         try:

@@ -15,13 +15,13 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from node.addresses import PeerAddress
-from node.association_failure import Cause, explain
+from node.association_failure import Cause, Failure, explain
 from node.outgoing import Outgoing
 from node.requestor import NotAssociated, Requested, requested
 from node.store_status import Disposition, interpret
 from node.transport import Timeouts
 from node.upper_layer.negotiation import Syntax
-from storage.errors import PeerRefused, PeerUnavailable, Unreadable
+from storage.errors import PeerBusy, PeerRefused, PeerUnavailable, Unreadable
 
 CONTEXTS_MAX: Final = 128
 """Presentation contexts in one association: odd identifiers from 1 to 255 (PS3.8 9.3.2.2)."""
@@ -62,7 +62,8 @@ def store(
 
     What was not yielded before an exception was not settled and is sent again later. An object without a
     response is sent once more, in a new association, before it is `Disposition.UNKNOWN`. An object that
-    cannot be read, or whose context is not accepted, is `Disposition.REFUSED`; the rest goes on.
+    cannot be read is `Disposition.REFUSED`, one whose context is not accepted `Disposition.NOT_TAKEN`; the
+    rest goes on.
 
     Args:
         called: the peer.
@@ -71,8 +72,9 @@ def store(
         timeouts: how long each step may take.
 
     Raises:
-        PeerUnavailable: the peer cannot be reached, is busy, or breaks off: try again later.
-        PeerRefused: the peer rejects the association for good: its administrator has to act.
+        PeerUnavailable: the peer cannot be reached, or breaks off: try again later.
+        PeerBusy: it rejects the association for now.
+        PeerRefused: it rejects the association for good: its administrator has to act.
         Unreadable: one of `objects` is no DICOM object.
     """
     outgoing = [_outgoing(each) for each in objects]
@@ -80,8 +82,14 @@ def store(
         try:
             yield from _store_batch(called, batch, syntaxes, calling_ae, timeouts)
         except NotAssociated as error:
-            message = f"{called}: {explain(error.failure)}"
-            raise (PeerRefused if error.failure.permanent else PeerUnavailable)(message) from error
+            raise _no_association(error.failure) from error
+
+
+def _no_association(failure: Failure) -> PeerUnavailable | PeerRefused:
+    message = f"{failure.called}: {explain(failure)}"
+    if failure.permanent:
+        return PeerRefused(message)
+    return PeerUnavailable(message) if failure.rejection is None else PeerBusy(message)
 
 
 def batches(objects: Sequence[Outgoing]) -> list[tuple[list[Syntax], list[Outgoing]]]:
@@ -152,7 +160,7 @@ def _not_accepted(each: Outgoing, refused: Mapping[Syntax, int]) -> Sent:
     result = refused.get((each.sop_class_uid, each.transfer_syntax_uid), 0)
     why = CONTEXT_RESULTS.get(result, "no answer for this context")
     reason = f"the peer does not accept {each.sop_class_uid.name} in {each.transfer_syntax_uid.name}: {why}"
-    return _sent(each, Disposition.REFUSED, reason=reason)
+    return _sent(each, Disposition.NOT_TAKEN, reason=reason)
 
 
 def _sent(

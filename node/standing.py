@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from node.assembly import Wait
 from node.completion import waits_for
 from node.config import Assembly
-from storage import arrivals, deliveries, events, expectations, outcomes
-from storage.records import Association, Delivery, Event, Expectation, Series, VolumeRow
+from storage import arrivals, circuits, deliveries, events, expectations, outcomes
+from storage.records import Association, Circuit, Delivery, Event, Expectation, ResultRow, Series, VolumeRow
 from storage.states import DeliveryState
 
 RECENT_SERIES = 20
@@ -26,6 +26,7 @@ class Standing:
     associations: tuple[Association, ...]  # open now
     series: tuple[Series, ...]  # the newest first
     deliveries: dict[tuple[str, DeliveryState], int]  # (destination, state) -> how many
+    circuits: tuple[Circuit, ...]  # destinations that cannot be given anything
     events: tuple[Event, ...]  # the newest first
 
 
@@ -37,6 +38,7 @@ class SeriesStanding:
     expectations: tuple[Expectation, ...]  # who says how many instances it has
     waits: Wait | None  # what it waits for while it is being received
     volumes: tuple[VolumeRow, ...]  # of its present revision; none until that is analysed
+    held: tuple[ResultRow, ...]  # result objects that failed a check, and may not leave
     deliveries: tuple[Delivery, ...]
     events: tuple[Event, ...]
 
@@ -47,6 +49,7 @@ def standing(connection: Connection) -> Standing:
         associations=tuple(arrivals.open_associations(connection)),
         series=tuple(arrivals.recent_series(connection, RECENT_SERIES)),
         deliveries=deliveries.count_by_state(connection),
+        circuits=tuple(circuits.troubled(connection)),
         events=tuple(events.recent(connection, RECENT_EVENTS)),
     )
 
@@ -63,6 +66,7 @@ def series_standing(
         expectations=expectations.expected(connection, [series_instance_uid]).get(series_instance_uid, ()),
         waits=waits_for(connection, assembly, series_instance_uid, now),
         volumes=tuple(outcomes.volumes_of(connection, series_instance_uid, series.revision)),
+        held=tuple(outcomes.results_held(connection, series_instance_uid, series.revision)),
         deliveries=tuple(deliveries.deliveries_of(connection, series_instance_uid)),
         events=tuple(events.recent(connection, RECENT_EVENTS, subject=series_instance_uid)),
     )
@@ -84,7 +88,17 @@ def series_json(standing: SeriesStanding) -> dict[str, Any]:
         "reason": series.reason,
         "released": series.released,
         "volumes": [volume.report | {"carried_from": volume.carried_from} for volume in standing.volumes],
+        "results_held": [_held_json(result) for result in standing.held],
         "deliveries": [delivery_json(delivery) for delivery in standing.deliveries],
+    }
+
+
+def _held_json(result: ResultRow) -> dict[str, Any]:
+    return {
+        "kind": result.kind,
+        "volume": result.volume_number,
+        "sop_instance_uid": result.sop_instance_uid,
+        "reason": result.held,
     }
 
 
@@ -110,6 +124,18 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def circuit_json(circuit: Circuit) -> dict[str, Any]:
+    """What is wrong with one destination, for machines."""
+    return {
+        "destination": circuit.destination,
+        "trouble": circuit.trouble,
+        "since": circuit.since,
+        "failures": circuit.failures,
+        "next_try_at": circuit.next_try_at,
+        "reason": circuit.reason,
+    }
+
+
 def standing_json(standing: Standing) -> dict[str, Any]:
     """The node for machines."""
     return {
@@ -122,6 +148,7 @@ def standing_json(standing: Standing) -> dict[str, Any]:
             {"destination": destination, "state": state, "count": count}
             for (destination, state), count in sorted(standing.deliveries.items())
         ],
+        "destinations_in_trouble": [circuit_json(circuit) for circuit in standing.circuits],
         "events": [
             {"at": e.at, "kind": e.kind, "subject": e.subject, "detail": e.detail} for e in standing.events
         ],

@@ -51,6 +51,8 @@ ANSWER_STATUS: Final[dict[Answer, tuple[int, str]]] = {
     Answer.FINAL: (PROCESSING_FAILURE, "Processing failure, Error ID A710 (PS3.4 F.7.2.2.4)"),
     Answer.DUPLICATE: (0x0111, "Duplicate SOP Instance (PS3.7 C.5)"),
     Answer.NO_SUCH_INSTANCE: (0x0112, "No such SOP Instance (PS3.7 C.5)"),
+    Answer.NO_SUCH_EVENT: (0x0113, "No such event type (PS3.7 C.5)"),
+    Answer.UNKNOWN_TRANSACTION: (0x0115, "Invalid argument value (PS3.7 C.5)"),
     Answer.INVALID_ARGUMENT: (0x0115, "Invalid argument value (PS3.7 C.5)"),
     Answer.MISSING: (0x0120, "Missing attribute (PS3.7 C.5)"),
     Answer.NO_VALUE: (0x0121, "Missing attribute value (PS3.7 C.5)"),

@@ -14,6 +14,7 @@ class Disposition(StrEnum):
     ALREADY_THERE = "already there"  # settled: our UIDs are derived, so it is the same object
     LATER = "try again later"  # the peer is out of resources
     REFUSED = "refused"  # for good: dead letter
+    NOT_TAKEN = "class not taken"  # for good, and so is every other of its SOP class: another kind may go
     UNKNOWN = "no answer"  # sent, not answered: send again under the same UID
 
     @property
@@ -45,10 +46,10 @@ TABLE: Final[tuple[Row, ...]] = (
     (0x0110, 0x0110, Disposition.LATER, "Processing Failure"),
     (0x0213, 0x0213, Disposition.LATER, "Resource Limitation"),
     # PS3.4 Table B.2-1 and PS3.7 Annex C: the same object will be refused again.
-    (0xA900, 0xA9FF, Disposition.REFUSED, "Error: Data Set does not match SOP Class"),
+    (0xA900, 0xA9FF, Disposition.NOT_TAKEN, "Error: Data Set does not match SOP Class"),
     (0xC000, 0xCFFF, Disposition.REFUSED, "Error: Cannot Understand"),
     (0x0117, 0x0117, Disposition.REFUSED, "Invalid SOP Instance"),
-    (0x0122, 0x0122, Disposition.REFUSED, "SOP Class Not Supported"),
+    (0x0122, 0x0122, Disposition.NOT_TAKEN, "SOP Class Not Supported"),
     (0x0124, 0x0124, Disposition.REFUSED, "Not Authorized"),
 )
 """The first row that holds a status counts."""

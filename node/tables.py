@@ -12,7 +12,7 @@ from rich.text import Text
 
 from node.standing import SeriesStanding, Standing
 from node.volume_lines import gate_line, volume_lines
-from storage.records import Delivery, Expectation, VolumeRow
+from storage.records import Circuit, Delivery, Expectation, ResultRow, VolumeRow
 from storage.states import DeliveryState, SeriesState
 
 STYLES: Final[dict[str, str]] = {
@@ -23,7 +23,10 @@ STYLES: Final[dict[str, str]] = {
     SeriesState.FAILED: "bold red",
     SeriesState.HELD: "bold magenta",
     DeliveryState.WAITING: "yellow",
-    DeliveryState.DELIVERED: "green",
+    DeliveryState.SENT: "yellow",
+    DeliveryState.STORED: "green",
+    DeliveryState.COMMITTED: "green",
+    DeliveryState.VERIFIED: "bold green",
     DeliveryState.DEAD: "bold red",
     DeliveryState.WITHDRAWN: "dim",
 }
@@ -49,6 +52,7 @@ def standing_table(standing: Standing, now: float) -> RenderableType:
         f"{len(standing.associations)} associations open",
         _series(standing, now),
         _destinations(standing),
+        *(Text(trouble_line(circuit, now), style="bold red") for circuit in standing.circuits),
         *(Text(f"{age(now - e.at):>7} ago  {e.kind}: {e.subject} {e.detail}") for e in standing.events),
     )
 
@@ -81,6 +85,15 @@ def _destinations(standing: Standing) -> Table:
     return table
 
 
+def trouble_line(circuit: Circuit, now: float) -> str:
+    """Since when a destination cannot be given anything, when it is tried next, and why."""
+    again = "each result tries by itself"
+    if circuit.next_try_at is not None:
+        again = f"next try in {age(max(0.0, circuit.next_try_at - now))}"
+    since = f"{circuit.trouble} since {age(now - circuit.since)}, {circuit.failures} tries in vain"
+    return f"{circuit.destination}: {since}, {again}: {circuit.reason}"
+
+
 def series_table(standing: SeriesStanding) -> RenderableType:
     """One series in full: why it was judged complete, then each volume with its verdict and reasons."""
     series = standing.series
@@ -101,6 +114,7 @@ def series_table(standing: SeriesStanding) -> RenderableType:
         head,
         _volumes(standing),
         *(_said(volume) for volume in standing.volumes),
+        *(_held(result) for result in standing.held),
         _deliveries(standing.deliveries),
     )
 
@@ -116,6 +130,13 @@ def _said(volume: VolumeRow) -> RenderableType:
     """Verdict, checks and reasons, one below the other."""
     heading, *others = volume_lines(volume)
     return Group(Text(heading), *(Padding(Text(line), (0, 0, 0, 2)) for line in others))
+
+
+def _held(result: ResultRow) -> RenderableType:
+    """A result object that may not leave, and why."""
+    return Text(
+        f"{result.kind} of volume {result.volume_number} is held: {result.held}", style="bold magenta"
+    )
 
 
 def _volumes(standing: SeriesStanding) -> Table:

@@ -160,6 +160,18 @@ def find_series(connection: Connection, series_instance_uid: str) -> Series | No
     return None if row is None else _series(row)
 
 
+def senders_of(connection: Connection, series_instance_uid: str) -> frozenset[str]:
+    """The AE titles that sent a series."""
+    instance, association = schema.instance, schema.association
+    statement = (
+        select(association.c.calling_ae)
+        .join(instance, instance.c.association_id == association.c.id)
+        .where(instance.c.series_instance_uid == series_instance_uid)
+        .distinct()
+    )
+    return frozenset(connection.execute(statement).scalars())
+
+
 def recent_series(connection: Connection, limit: int) -> list[Series]:
     """The series that were received last, newest first."""
     table = schema.series

@@ -1,13 +1,33 @@
-"""What the columns of the ledger are made of: UIDs, the words of others, states."""
+"""What the tables of the ledger are made of: UIDs, the words of others, states, names of constraints."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Enum, String, Text, TypeDecorator
+from sqlalchemy import Enum, MetaData, String, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 
-from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
+from storage.states import (
+    CommitmentState,
+    DeliveryState,
+    Ending,
+    PromiseState,
+    Role,
+    SeriesState,
+    Source,
+    StepState,
+    Trouble,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 UID: Final = String(64)  # PS3.5 9.1
 AE_LENGTH: Final = 16  # PS3.5 6.2
@@ -39,7 +59,10 @@ _States = (
     | type[Ending]
     | type[StepState]
     | type[CommitmentState]
+    | type[PromiseState]
     | type[Source]
+    | type[Trouble]
+    | type[Role]
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -11,7 +11,7 @@ from storage import schema
 from storage.ledger import insert_new
 from storage.outcomes import result_of
 from storage.records import Delivery
-from storage.states import DeliveryState
+from storage.states import DELIVERY_NEXT, OWED, DeliveryState
 
 
 def owe(connection: Connection, sop_instance_uid: str, destination: str, now: float) -> bool:
@@ -58,13 +58,25 @@ def waiting(connection: Connection, series_instance_uid: str, destination: str) 
         connection,
         result.c.series_instance_uid == series_instance_uid,
         delivery.c.destination == destination,
-        delivery.c.state == DeliveryState.WAITING,
+        delivery.c.state.in_(OWED),
     )
+
+
+def waiting_for(connection: Connection, destination: str) -> list[Delivery]:
+    """Everything that a destination still waits for, what was tried least often first, then the oldest."""
+    delivery = schema.delivery
+    rows = _select(connection, delivery.c.destination == destination, delivery.c.state.in_(OWED))
+    return sorted(rows, key=lambda row: row.attempts)
 
 
 def unsettled(connection: Connection) -> list[Delivery]:
     """Everything that waits or is dead, oldest first."""
-    return _select(connection, schema.delivery.c.state.in_((DeliveryState.WAITING, DeliveryState.DEAD)))
+    return _select(connection, schema.delivery.c.state.in_((*OWED, DeliveryState.DEAD)))
+
+
+def find(connection: Connection, ids: Collection[int]) -> list[Delivery]:
+    """These deliveries, the oldest first; what is not there any more is left out."""
+    return _select(connection, schema.delivery.c.id.in_(ids))
 
 
 def deliveries_of(connection: Connection, series_instance_uid: str) -> list[Delivery]:
@@ -81,40 +93,69 @@ def count_by_state(connection: Connection) -> dict[tuple[str, DeliveryState], in
     return {(destination, DeliveryState(state)): count for destination, state, count in rows}
 
 
-def settle(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """The destination has these; one that was withdrawn meanwhile was on its way."""
+def stored(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """The destination says that it has these; one that was withdrawn meanwhile was on its way."""
     values = {
-        "state": DeliveryState.DELIVERED,
+        "state": DeliveryState.STORED,
         "settled_at": now,
         "next_attempt_at": None,
         "last_error": None,
     }
-    before = (DeliveryState.WAITING, DeliveryState.WITHDRAWN)
-    _update(connection, ids, before, values, attempts=1)
+    _update(connection, ids, (*OWED, DeliveryState.WITHDRAWN), values, attempts=1)
 
 
-def postpone(connection: Connection, ids: Sequence[int], *, until: float, error: str) -> None:
-    """These were tried in vain and are tried again later."""
-    values = {"next_attempt_at": until, "last_error": error}
-    _update(connection, ids, (DeliveryState.WAITING,), values, attempts=1)
+def postpone(
+    connection: Connection, ids: Sequence[int], *, until: float, error: str, answered: bool = False
+) -> None:
+    """These were tried in vain and are tried again later.
+
+    What was sent before stays so, for the destination may have it, unless it `answered` that it has not.
+    """
+    state = {"state": DeliveryState.WAITING} if answered else {}
+    _update(connection, ids, OWED, {**state, "next_attempt_at": until, "last_error": error}, attempts=1)
+
+
+def sent(connection: Connection, ids: Sequence[int], *, until: float, error: str, now: float) -> None:
+    """These went out and no answer was seen: they are sent again later, under the same UIDs."""
+    values = {"state": DeliveryState.SENT, "sent_at": now, "next_attempt_at": until, "last_error": error}
+    _update(connection, ids, OWED, values, attempts=1)
+
+
+def hurry(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """These need not wait any longer: their destination answers again."""
+    _update(connection, ids, OWED, {"next_attempt_at": now}, attempts=0)
 
 
 def give_up(connection: Connection, ids: Sequence[int], *, error: str, now: float) -> None:
     """These are dead letters: refused for good, or too old."""
-    values = {"state": DeliveryState.DEAD, "settled_at": now, "next_attempt_at": None, "last_error": error}
-    _update(connection, ids, (DeliveryState.WAITING,), values, attempts=1)
+    _update(connection, ids, OWED, _ended(DeliveryState.DEAD, error, now), attempts=1)
+
+
+def withdraw(connection: Connection, ids: Sequence[int], *, reason: str, now: float) -> None:
+    """These are not wanted there, and something else goes in their place."""
+    _update(connection, ids, OWED, _ended(DeliveryState.WITHDRAWN, reason, now), attempts=1)
 
 
 def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
     """A person wants these tried again: dead letters wait once more, from now."""
-    before = (DeliveryState.DEAD, DeliveryState.WAITING)
-    _update(connection, ids, before, _waiting_from(now), attempts=0)
+    _update(connection, ids, (DeliveryState.DEAD, DeliveryState.WAITING), _waiting_from(now), attempts=0)
+    patience = {"created_at": now, "next_attempt_at": now}  # the destination may have it all the same
+    _update(connection, ids, (DeliveryState.SENT,), patience, attempts=0)
+
+
+def before(state: DeliveryState) -> list[DeliveryState]:
+    """The states that this one may follow."""
+    return [each for each, following in DELIVERY_NEXT.items() if state in following]
+
+
+def _ended(state: DeliveryState, why: str, now: float) -> dict[str, Any]:
+    return {"state": state, "settled_at": now, "next_attempt_at": None, "last_error": why}
 
 
 def _update(
     connection: Connection,
     ids: Sequence[int],
-    before: Sequence[DeliveryState],
+    before: Iterable[DeliveryState],
     values: dict[str, Any],
     *,
     attempts: int,
@@ -146,4 +187,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         next_attempt_at=row.next_attempt_at,
         last_error=row.last_error,
         settled_at=row.settled_at,
+        sent_at=row.sent_at,
     )

@@ -13,7 +13,8 @@ CtnodeError
 |   +-- LedgerDown         the database does not answer
 |   +-- NeedsDecoder       no decoder for this transfer syntax is installed
 |   +-- PeerUnavailable    a destination does not answer, or asks to be called again
-+-- PeerRefused        a destination refused an object for good: dead letter, shown to people
+|       +-- PeerBusy           it says that it has no room now: asked again soon
++-- PeerRefused        a destination does not let us in: its administrator or ours has to act
 +-- Damaged            stored bytes are no longer those that were acknowledged: named, shown to people
 +-- ConfigError        the administrator's fault: nothing starts until it is mended
 
@@ -84,8 +85,12 @@ class PeerUnavailable(Unavailable):
     """A destination does not answer, or asks to be called again."""
 
 
+class PeerBusy(PeerUnavailable):
+    """A destination says that it has no room now: it is asked again soon."""
+
+
 class PeerRefused(CtnodeError):
-    """A destination refused an object for good: dead letter, shown to people."""
+    """A destination does not let us in: its administrator or ours has to act."""
 
 
 class Damaged(CtnodeError):

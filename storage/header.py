@@ -67,6 +67,7 @@ class Header:
     patient_position: str | None = None  # (0018,5100), HFS and its kin
     body_part_examined: str | None = None  # (0018,0015)
     contrast_bolus_agent: str | None = None  # (0018,0010)
+    contrast_bolus_route: str | None = None  # (0018,1040)
     manufacturer: str | None = None  # (0008,0070)
 
     @classmethod
@@ -105,6 +106,7 @@ class Header:
             patient_position=_text(ds, "PatientPosition"),
             body_part_examined=_text(ds, "BodyPartExamined"),
             contrast_bolus_agent=_text(ds, "ContrastBolusAgent"),
+            contrast_bolus_route=_text(ds, "ContrastBolusRoute"),
             manufacturer=_text(ds, "Manufacturer"),
         )
 

@@ -104,6 +104,7 @@ _ENCODED: Final[tuple[tuple[str, str, Callable[[bytes, str], str | None]], ...]]
     ("rescale_type", "RescaleType", _encoded_text),
     ("convolution_kernel", "ConvolutionKernel", _kernel),
     ("contrast_bolus_agent", "ContrastBolusAgent", _encoded_text),
+    ("contrast_bolus_route", "ContrastBolusRoute", _encoded_text),
     ("manufacturer", "Manufacturer", _encoded_text),
 )
 """The same of those in the data set's character set."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
 from storage import events, review, schema
 from storage.contradictions import Contradiction, contradiction
 from storage.ledger import insert_new
 from storage.records import Event, FindingRow, ResultRow, VolumeRow
-from storage.states import SERIES_NEXT, DeliveryState, SeriesState
+from storage.states import OWED, SERIES_NEXT, DeliveryState, SeriesState
 
 
 def complete(
@@ -122,6 +122,9 @@ def record_analysis(
         _add_volume(connection, volume, findings)
     for result in results:
         insert_new(connection, schema.result, **_plain(result), created_at=now)
+        if result.held is not None:
+            words = f"{result.kind} of volume {result.volume_number}: {result.held}"
+            events.tell(connection, Event(at=now, kind="result held", subject=uid, detail=words))
     kept = [result.sop_instance_uid for result in results_that_hold(connection, uid, revision)]
     _withdraw(connection, uid, kept=kept, reason=f"replaced by revision {revision} of its series", now=now)
     return True
@@ -149,7 +152,7 @@ def _withdraw(
         .where(
             delivery.c.sop_instance_uid.in_(of_series),
             delivery.c.sop_instance_uid.not_in(kept),
-            delivery.c.state.in_((DeliveryState.WAITING, DeliveryState.DEAD)),
+            delivery.c.state.in_((*OWED, DeliveryState.DEAD)),
         )
         .values(state=DeliveryState.WITHDRAWN, settled_at=now, next_attempt_at=None, last_error=reason)
     )
@@ -189,7 +192,22 @@ def results_of(connection: Connection, series_instance_uid: str, revision: int) 
 
 
 def results_that_hold(connection: Connection, series_instance_uid: str, revision: int) -> list[ResultRow]:
-    """The result objects that speak for a revision: its own, and those of volumes that it carried over."""
+    """The result objects that speak for a revision: its own, and those of volumes that it carried over.
+
+    One that is held speaks for nothing: no destination is owed it.
+    """
+    return _speaking(connection, series_instance_uid, revision, schema.result.c.held.is_(None))
+
+
+def results_held(connection: Connection, series_instance_uid: str, revision: int) -> list[ResultRow]:
+    """The result objects of the same volumes that may not leave, each with its reason."""
+    return _speaking(connection, series_instance_uid, revision, schema.result.c.held.is_not(None))
+
+
+def _speaking(
+    connection: Connection, series_instance_uid: str, revision: int, which: ColumnElement[bool]
+) -> list[ResultRow]:
+    """Those of a revision and of the volumes that it carried over."""
     result, here, there = schema.result, schema.volume.alias(), schema.volume.alias()
     carried = (
         select(result.c.sop_instance_uid)
@@ -208,6 +226,7 @@ def results_that_hold(connection: Connection, series_instance_uid: str, revision
         select(result)
         .where(
             result.c.series_instance_uid == series_instance_uid,
+            which,
             or_(result.c.revision == revision, result.c.sop_instance_uid.in_(carried)),
         )
         .order_by(result.c.revision, result.c.volume_number, result.c.kind)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from storage.geometry.frames import PlacedSlice
 from storage.header import Header
-from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
+from storage.states import (
+    CommitmentState,
+    DeliveryState,
+    Ending,
+    PromiseState,
+    SeriesState,
+    Source,
+    StepState,
+    Trouble,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +159,38 @@ class Commitment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommitmentReport:
+    """What a destination says of the instances that we asked it to commit to (PS3.4 Table J.3-2)."""
+
+    committed: tuple[str, ...]  # SOP Instance UIDs
+    failed: tuple[tuple[str, int], ...]  # SOP Instance UID and Failure Reason (0008,1197) of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """One storage commitment that we asked a destination for."""
+
+    transaction_uid: str
+    destination: str  # its name in the configuration
+    called_ae: str  # whom we asked; nobody else may report
+    instances: tuple[tuple[str, str], ...]  # SOP Class UID and SOP Instance UID of each
+    state: PromiseState
+    asked_at: float
+    settled_at: float | None = None  # when it was acted upon, or declined
+    report: CommitmentReport | None = None  # None until it is here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unproven:
+    """A result that a destination has, and of which more is to be proven."""
+
+    delivery: Delivery
+    study_instance_uid: str  # of the source series
+    attempts: int = 0  # how often it was asked in vain
+    began_at: float | None = None  # when it was first asked; None before that
+
+
+@dataclass(frozen=True, kw_only=True)
 class VolumeRow:
     """One volume of a completed series, or the reason why it is none."""
 
@@ -170,8 +211,8 @@ class VolumeRow:
 class FindingRow:
     """One finding of a volume, for queries."""
 
-    name: str  # axis, body_part, contrast, T12, L3
-    value: str
+    name: str  # axis, body_part, series_class, contrast, T12, L3; keyword of a compared header attribute
+    value: str  # of an attribute: agrees or disagrees, with what the pixels show
     confidence: float
 
 
@@ -184,11 +225,12 @@ class ResultRow:
     series_instance_uid: str  # of the source series
     revision: int
     volume_number: int
-    kind: str  # SR, SEG
+    kind: str  # of `storage.kinds.Kind`
     predecessor_uid: str | None = None  # of the object of the former revision that this one replaces
     path: str  # relative to the storage root
     digest: str  # SHA-256 of the file
     size_bytes: int
+    held: str | None = None  # why it may not leave; None for one that passed its checks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,13 +239,26 @@ class Delivery:
 
     id: int
     result: ResultRow
-    destination: str  # the peer's name in the configuration
+    destination: str  # its name in the configuration
     state: DeliveryState
     attempts: int  # how often it was tried
     created_at: float
     next_attempt_at: float | None  # None when settled
     last_error: str | None  # why the last attempt failed, in words
-    settled_at: float | None  # when it was delivered or declared dead
+    settled_at: float | None  # when it was stored, withdrawn or declared dead
+    sent_at: float | None = None  # when it last went out without an answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circuit:
+    """A destination that cannot be given anything, and since when."""
+
+    destination: str  # its name in the configuration
+    trouble: Trouble
+    failures: int  # tries in vain, one after the other
+    since: float  # of the first of them
+    next_try_at: float | None  # of the one try that all results wait for; None: each result tries by itself
+    reason: str  # of the last failure, in words
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select
 
-from storage import commitments, events, expectations, schema, steps
+from storage import commitments, events, expectations, promises, schema, steps
 from storage.blobs import Blobs, Shelf
 from storage.ledger import Ledger
-from storage.states import DeliveryState, SeriesState
+from storage.states import OWED, DeliveryState, SeriesState
 from storage.store import Store
 
 SETTLED: Final = (SeriesState.ANALYSED, SeriesState.NOT_ELIGIBLE, SeriesState.FAILED)
@@ -21,17 +21,23 @@ TABLE_OF_SHELF: Final = {
     Shelf.ASIDE: schema.aside,
     Shelf.RESULTS: schema.result,
 }
+PROVEN: Final = (DeliveryState.STORED, DeliveryState.COMMITTED, DeliveryState.VERIFIED)
+"""How well it is proven that a destination has a result, in this order."""
+Required = Mapping[str, DeliveryState]
+"""Destination -> one of `PROVEN`; for one that is not named, STORED will do."""
+NOTHING_MORE: Final[Required] = {}
 FILES_AT_ONCE: Final = 500
 """How many files are looked up in one query."""
 
 
-def expired_series(connection: Connection, before: float) -> list[str]:
+def expired_series(connection: Connection, before: float, *, required: Required = NOTHING_MORE) -> list[str]:
     """Settled series to which nothing happened since a time, and that owe nothing to any destination."""
     uid = schema.series.c.series_instance_uid
-    return [row.series_instance_uid for row in connection.execute(select(uid).where(*_expired(before)))]
+    expired = connection.execute(select(uid).where(*_expired(before, required)))
+    return [row.series_instance_uid for row in expired]
 
 
-def _expired(before: float) -> tuple[ColumnElement[bool], ...]:
+def _expired(before: float, required: Required) -> tuple[ColumnElement[bool], ...]:
     """A result that is new may not be routed yet; a letter that died lately is not yet read by people."""
     series, result, delivery = schema.series, schema.result, schema.delivery
     of_series = result.c.series_instance_uid == series.c.series_instance_uid
@@ -40,7 +46,11 @@ def _expired(before: float) -> tuple[ColumnElement[bool], ...]:
     owing = exists().where(
         of_series,
         of_result,
-        or_(delivery.c.state == DeliveryState.WAITING, delivery.c.settled_at >= before),
+        or_(
+            delivery.c.state.in_(OWED),
+            delivery.c.settled_at >= before,
+            *(_unproven(name, state) for name, state in required.items()),
+        ),
     )
     completed = series.c.completed_at
     return (
@@ -50,6 +60,12 @@ def _expired(before: float) -> tuple[ColumnElement[bool], ...]:
         ~new,
         ~owing,
     )
+
+
+def _unproven(destination: str, required: DeliveryState) -> ColumnElement[bool]:
+    """A destination has a result, and has not yet proven as much of that as is required."""
+    delivery, less = schema.delivery, PROVEN[: PROVEN.index(required)]
+    return and_(delivery.c.destination == destination, delivery.c.state.in_(less))
 
 
 def forget_series(connection: Connection, series_instance_uid: str) -> None:
@@ -68,7 +84,9 @@ def _delivery_of(series_instance_uid: str) -> ColumnElement[bool]:
     return schema.delivery.c.sop_instance_uid.in_(results)
 
 
-def forget_if_expired(connection: Connection, series_instance_uid: str, before: float) -> bool:
+def forget_if_expired(
+    connection: Connection, series_instance_uid: str, before: float, *, required: Required = NOTHING_MORE
+) -> bool:
     """Forget a series if it is still expired; says whether it was.
 
     On PostgreSQL the locks hold back a late slice, and a person who revives a dead letter.
@@ -77,7 +95,7 @@ def forget_if_expired(connection: Connection, series_instance_uid: str, before: 
     this = series.c.series_instance_uid == series_instance_uid
     connection.execute(select(delivery.c.id).where(_delivery_of(series_instance_uid)).with_for_update()).all()
     expired = connection.execute(
-        select(series.c.state).where(this, *_expired(before)).with_for_update(of=series)
+        select(series.c.state).where(this, *_expired(before, required)).with_for_update(of=series)
     ).first()
     if expired is not None:
         forget_series(connection, series_instance_uid)
@@ -141,20 +159,27 @@ def _without_row(ledger: Ledger, table: Table, paths: list[str]) -> list[str]:
     return [path for path in paths if path not in known]
 
 
-def retire(blobs: Blobs, ledger: Ledger, before: float) -> int:
-    """Age out what was received before a time. Returns how many series went."""
+def retire(blobs: Blobs, ledger: Ledger, before: float, *, required: Required = NOTHING_MORE) -> int:
+    """Age out what was received before a time. Returns how many series went.
+
+    Args:
+        blobs: where results are.
+        ledger: the rows.
+        before: POSIX seconds.
+        required: destination -> how far it must have proven that it has a result before that may go.
+    """
     with ledger.reading() as connection:
-        expired = expired_series(connection, before)
+        expired = expired_series(connection, before, required=required)
     gone = 0
     for series_instance_uid in expired:
         with ledger.writing() as connection:
-            gone += forget_if_expired(connection, series_instance_uid, before)
+            gone += forget_if_expired(connection, series_instance_uid, before, required=required)
     with ledger.writing() as connection:
         aside, association = schema.aside, schema.association
         connection.execute(delete(aside).where(aside.c.received_at < before))
         used = exists().where(schema.instance.c.association_id == association.c.id)
         connection.execute(delete(association).where(association.c.closed_at < before, ~used))
-        for each in (commitments, events, expectations, steps):
+        for each in (commitments, events, expectations, promises, steps):
             each.forget_before(connection, before)
     sweep_files(blobs, ledger, before)
     return gone

@@ -95,7 +95,11 @@ def _results(
             & (volume.c.revision == result.c.revision)
             & (volume.c.number == result.c.volume_number),
         )
-        .where(result.c.series_instance_uid == series_instance_uid, result.c.revision < before)
+        .where(
+            result.c.series_instance_uid == series_instance_uid,
+            result.c.revision < before,
+            result.c.held.is_(None),  # one that was held never left: nothing replaces it
+        )
         .order_by(result.c.revision.desc(), result.c.kind)
     )
     found: dict[int, tuple[ResultRow, ...]] = {}

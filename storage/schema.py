@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,17 +24,20 @@ from sqlalchemy import (
     false,
 )
 
+from storage.account_schema import account as account
+from storage.account_schema import session as session
 from storage.columns import AE_LENGTH, UID, Words, states
-from storage.states import CommitmentState, DeliveryState, Ending, SeriesState, Source, StepState
-
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from storage.columns import metadata as metadata
+from storage.proof_schema import promise as promise
+from storage.proof_schema import proof as proof
+from storage.states import (
+    CommitmentState,
+    DeliveryState,
+    Ending,
+    SeriesState,
+    Source,
+    StepState,
+    Trouble,
 )
 
 association: Final = Table(
@@ -169,8 +171,10 @@ result: Final = Table(
     Column("digest", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("held", Words),
     Index(None, "series_instance_uid", "revision"),
 )
+"""held: why the object may not leave; NULL for one that passed its checks."""
 
 delivery: Final = Table(
     "delivery",
@@ -184,10 +188,25 @@ delivery: Final = Table(
     Column("next_attempt_at", Float),
     Column("last_error", Words),
     Column("settled_at", Float),
+    Column("sent_at", Float),
     UniqueConstraint("sop_instance_uid", "destination"),
-    CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
+    CheckConstraint("(state IN ('waiting', 'sent')) = (settled_at IS NULL)", name="settled"),
     CheckConstraint("state NOT IN ('dead', 'withdrawn') OR last_error IS NOT NULL", name="reason_stated"),
+    CheckConstraint("state <> 'sent' OR sent_at IS NOT NULL", name="sent"),
 )
+
+circuit: Final = Table(
+    "circuit",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("trouble", states(Trouble), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("next_try_at", Float),
+    Column("reason", Words, nullable=False),
+    CheckConstraint("failures >= 1", name="failures"),
+)
+"""Destinations that cannot be given anything; next_try_at: the one try that all results wait for."""
 
 expectation: Final = Table(
     "expectation",

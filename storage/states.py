@@ -12,14 +12,19 @@ A late instance takes a series of any state back to RECEIVING; its next completi
 
 Delivery::
 
-    WAITING -> DELIVERED                   the destination has it
-      | |
-      | +----> DEAD                        refused for good, or too old: `ctnode queue retry`
+    WAITING -> STORED                      the destination says that it has it
+      |  |
+      |  +---> SENT -> STORED              it went out, and no answer was seen: sent again under its UID
       |          |
-      +----------+-> WITHDRAWN             a later revision replaces it
+      +----------+---> DEAD                refused for good, or too old: `ctnode queue retry`
+      |          |      |
+      +----------+------+-> WITHDRAWN      a later revision replaces it, or another kind goes in its place
 
+    STORED -> COMMITTED -> VERIFIED        the destination commits to it; it was found in its study
+    STORED, COMMITTED -> WAITING           the destination does not have it after all: sent again
+                      -> DEAD              the destination will not prove it: a person looks
     WITHDRAWN -> WAITING                   a later revision carries it over after all
-              -> DELIVERED                 it was on its way
+              -> STORED                    it was on its way
 """
 
 from __future__ import annotations
@@ -55,6 +60,16 @@ class CommitmentState(StrEnum):
     DEAD = "dead"  # it could not be told; the reason is stated
 
 
+class PromiseState(StrEnum):
+    """Where a storage commitment stands that we asked a destination for (PS3.4 J.3)."""
+
+    ASKED = "asked"  # no report yet
+    OVERDUE = "overdue"  # none in time: asked anew, under another Transaction UID; a late one still counts
+    REPORTED = "reported"  # the report is here, and not acted upon yet
+    SETTLED = "settled"  # acted upon
+    DECLINED = "declined"  # the N-ACTION was answered with a failure
+
+
 class Source(StrEnum):
     """Who says how many instances a series has."""
 
@@ -67,9 +82,36 @@ class DeliveryState(StrEnum):
     """Where a result stands with one destination."""
 
     WAITING = "waiting"
-    DELIVERED = "delivered"
+    SENT = "sent"  # the data set is out, and no answer was seen
+    STORED = "stored"  # the destination says so
+    COMMITTED = "committed"  # the destination has taken over responsibility (PS3.4 J)
+    VERIFIED = "verified"  # it was found under the right study
     DEAD = "dead"
     WITHDRAWN = "withdrawn"
+
+
+OWED: Final = frozenset({DeliveryState.WAITING, DeliveryState.SENT})
+"""The destination is tried until it has the result, or will not."""
+
+ARRIVED: Final = frozenset({DeliveryState.STORED, DeliveryState.COMMITTED, DeliveryState.VERIFIED})
+"""The destination has the result; how well that is proven differs."""
+
+
+class Trouble(StrEnum):
+    """Why a destination cannot be given anything at the moment."""
+
+    UNREACHABLE = "unreachable"  # no connection, no answer, or it broke off
+    BUSY = "busy"  # it asks to be called again (PS3.8 9.3.4, transient)
+    BLOCKED = "blocked"  # it does not let us in: its administrator or ours has to act
+    SILENT = "silent"  # it takes objects and does not answer
+
+
+class Role(StrEnum):
+    """What an account may do in the console; each may also do what those before it may."""
+
+    VIEWER = "viewer"  # look at everything
+    OPERATOR = "operator"  # retry, release, call a peer
+    ADMIN = "admin"  # peers and accounts
 
 
 class Ending(StrEnum):
@@ -94,11 +136,30 @@ SERIES_NEXT: Final[dict[SeriesState, frozenset[SeriesState]]] = {
 
 DELIVERY_NEXT: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.WAITING: frozenset(
-        {DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.WITHDRAWN}
+        {
+            DeliveryState.WAITING,
+            DeliveryState.SENT,
+            DeliveryState.STORED,
+            DeliveryState.DEAD,
+            DeliveryState.WITHDRAWN,
+        }
     ),
-    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.SENT: frozenset(
+        {
+            DeliveryState.SENT,
+            DeliveryState.WAITING,
+            DeliveryState.STORED,
+            DeliveryState.DEAD,
+            DeliveryState.WITHDRAWN,
+        }
+    ),
+    DeliveryState.STORED: frozenset(
+        {DeliveryState.COMMITTED, DeliveryState.VERIFIED, DeliveryState.WAITING, DeliveryState.DEAD}
+    ),
+    DeliveryState.COMMITTED: frozenset({DeliveryState.VERIFIED, DeliveryState.WAITING, DeliveryState.DEAD}),
+    DeliveryState.VERIFIED: frozenset(),
     DeliveryState.DEAD: frozenset({DeliveryState.WAITING, DeliveryState.WITHDRAWN}),
-    DeliveryState.WITHDRAWN: frozenset({DeliveryState.WAITING, DeliveryState.DELIVERED}),
+    DeliveryState.WITHDRAWN: frozenset({DeliveryState.WAITING, DeliveryState.STORED}),
 }
 """Which states may follow a delivery's state; `queue retry` takes DEAD back to WAITING."""
 

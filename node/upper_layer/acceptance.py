@@ -1,15 +1,15 @@
 """What a peer asks for in an A-ASSOCIATE-RQ, and our A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3; PS3.7 D.3.3).
 
-Sixteen transfer syntaxes in each of 128 presentation contexts take pynetdicom 50 ms, and this 2 ms. Roles,
-extended negotiation, user identity and asynchronous operations are not answered, which the standard provides
-for: the defaults hold. Pure: no I/O.
+Sixteen transfer syntaxes in each of 128 presentation contexts take pynetdicom 50 ms, and this 2 ms. Roles are
+answered for the SOP classes of which the peer may be the provider; extended negotiation, user identity and
+asynchronous operations are not, which the standard provides for: the defaults hold. Pure: no I/O.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from pynetdicom.presentation import PresentationContext
@@ -24,6 +24,7 @@ TRANSFER_SYNTAX: Final = 0x40
 USER_INFORMATION: Final = 0x50
 MAXIMUM_LENGTH: Final = 0x51
 IMPLEMENTATION_CLASS_UID: Final = 0x52
+ROLE_SELECTION: Final = 0x54
 IMPLEMENTATION_VERSION_NAME: Final = 0x55
 
 ACCEPTED, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 3, 4
@@ -35,6 +36,10 @@ FIXED_BYTES: Final = 74  # before the items
 
 _ITEM = struct.Struct(">BxH")
 _RESULT = struct.Struct(">BxBx")
+_UID_LENGTH = struct.Struct(">H")
+
+Roles = Mapping[bytes, tuple[bool, bool]]
+"""SOP class -> whether the requestor is its user (SCU), and its provider (SCP), of a role selection."""
 
 
 class Malformed(Exception):
@@ -61,6 +66,7 @@ class Request:
     contexts: Sequence[Proposed]
     maximum_length: int  # what it takes in one PDU; 0: anything
     titles: bytes  # called, calling and reserved: an A-ASSOCIATE-AC gives them back
+    roles: Roles = field(default_factory=dict)  # that the peer proposes for itself (PS3.7 D.3.3.4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +95,14 @@ def read_request(pdu: bytes) -> Request:
         raise Malformed(f"{len(pdu)} bytes, {FIXED_BYTES} are needed")
     application_context, maximum_length = "", DEFAULT_MAXIMUM_LENGTH
     contexts: list[Proposed] = []
+    roles: Roles = {}
     for kind, begin, end in _items(pdu, FIXED_BYTES, len(pdu)):
         if kind == CONTEXT_RQ:
             contexts.append(_proposed(pdu, begin, end))
         elif kind == APPLICATION_CONTEXT:
             application_context = _text(pdu[begin:end])
         elif kind == USER_INFORMATION:
-            maximum_length = _maximum_length(pdu, begin, end)
+            maximum_length, roles = _maximum_length(pdu, begin, end), _roles(pdu, begin, end)
     return Request(
         protocol_version=int.from_bytes(pdu[6:8], "big"),
         called_ae=_text(pdu[10:26]),
@@ -104,6 +111,7 @@ def read_request(pdu: bytes) -> Request:
         contexts=contexts,
         maximum_length=maximum_length,
         titles=pdu[10:FIXED_BYTES],
+        roles=roles,
     )
 
 
@@ -142,6 +150,20 @@ def _maximum_length(pdu: bytes, begin: int, end: int) -> int:
     return DEFAULT_MAXIMUM_LENGTH
 
 
+def _roles(pdu: bytes, begin: int, end: int) -> Roles:
+    """What the role selection items say (PS3.7 D.3.3.4.1); one that cannot be read is not answered."""
+    found: dict[bytes, tuple[bool, bool]] = {}
+    for kind, first, last in _items(pdu, begin, end):
+        if kind != ROLE_SELECTION or last - first < _UID_LENGTH.size:
+            continue
+        (length,) = _UID_LENGTH.unpack_from(pdu, first)
+        at = first + _UID_LENGTH.size + length
+        if at + 2 == last:
+            uid = pdu[first + _UID_LENGTH.size : at].rstrip(b"\0 ")
+            found[uid] = (pdu[at] == 1, pdu[at + 1] == 1)
+    return found
+
+
 def _text(value: bytes) -> str:
     return value.strip(b" \0").decode("ascii", "backslashreplace")
 
@@ -165,7 +187,23 @@ def _choice(proposed: Proposed, ours: Supported) -> bytes | None:
     return None
 
 
-def accept(request: Request, ours: Supported, *, class_uid: str, version_name: str, maximum: int) -> bytes:
+def agreed_roles(request: Request, *, scp_of: Collection[bytes]) -> Roles:
+    """What we answer to the roles that the peer proposes: as proposed for these SOP classes, else nothing.
+
+    No answer means the default, that the requestor is the user alone (PS3.7 D.3.3.4).
+    """
+    return {uid: roles for uid, roles in request.roles.items() if uid in scp_of}
+
+
+def accept(
+    request: Request,
+    ours: Supported,
+    *,
+    class_uid: str,
+    version_name: str,
+    maximum: int,
+    scp_of: Collection[bytes] = (),
+) -> bytes:
     """The A-ASSOCIATE-AC.
 
     Args:
@@ -174,10 +212,12 @@ def accept(request: Request, ours: Supported, *, class_uid: str, version_name: s
         class_uid: our Implementation Class UID (PS3.7 D.3.3.2).
         version_name: our Implementation Version Name.
         maximum: what we take in one PDU, in bytes.
+        scp_of: the SOP classes of which the peer may be the provider.
     """
     user = (
         _item(MAXIMUM_LENGTH, struct.pack(">L", maximum))
         + _item(IMPLEMENTATION_CLASS_UID, class_uid.encode())
+        + b"".join(_role(uid, *roles) for uid, roles in agreed_roles(request, scp_of=scp_of).items())
         + _item(IMPLEMENTATION_VERSION_NAME, version_name.encode())
     )
     body = b"".join(
@@ -201,6 +241,10 @@ def _result(proposed: Proposed, ours: Supported) -> bytes:
         result = NO_TRANSFER_SYNTAX if proposed.abstract_syntax in ours else NO_ABSTRACT_SYNTAX
         syntax = proposed.transfer_syntaxes[0] if proposed.transfer_syntaxes else IMPLICIT
     return _item(CONTEXT_AC, _RESULT.pack(proposed.context_id, result) + _item(TRANSFER_SYNTAX, syntax))
+
+
+def _role(uid: bytes, scu: bool, scp: bool) -> bytes:
+    return _item(ROLE_SELECTION, _UID_LENGTH.pack(len(uid)) + uid + bytes((scu, scp)))
 
 
 def _item(kind: int, value: bytes) -> bytes:

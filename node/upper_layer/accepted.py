@@ -7,6 +7,7 @@ decides, Sta6, Sta8 for the moment in which a release is answered. Sta2 and Sta1
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from pynetdicom._globals import MODE_ACCEPTOR
@@ -71,12 +72,13 @@ class AcceptedAssociation(Association):
         super().__init__(terms.entity, MODE_ACCEPTOR)
         self.wire = wire
         self.turn: Turn | None = None
+        self.supported = terms.supported  # what this peer may ask for; `Office.admit` may narrow it
+        self.scp_of: Collection[bytes] = ()  # of which it may be the provider; `Office.admit` says so
         self.dul = UpperLayer(self, wire)
         self._office = office
         self._limits = terms.limits
         self._fragments = Fragments(wire)
         self._store: StoreScp | None = None
-        self._terms = terms
         self._request: Request | None = None
         self._contexts: dict[int, Accepted] = {}
         self._over = False
@@ -132,15 +134,16 @@ class AcceptedAssociation(Association):
         self._store = entry
         self.requestor.ae_title = request.calling_ae
         self.requestor.maximum_length = request.maximum_length
-        self._contexts = agreed(request, self._terms.supported)
+        self._contexts = agreed(request, self.supported)
         self.is_established = True
         self.wire.send(
             accept(
                 request,
-                self._terms.supported,
+                self.supported,
                 class_uid=IMPLEMENTATION_CLASS_UID,
                 version_name=IMPLEMENTATION_VERSION_NAME,
                 maximum=MAXIMUM_PDU_BYTES,
+                scp_of=self.scp_of,
             )
         )
 

@@ -99,7 +99,7 @@ def _number(tag: int, value: bytes) -> int:
     return int(found)
 
 
-def _text(found: Elements, tag: int) -> str:
+def text(found: Elements, tag: int) -> str:
     """Without its padding: one NULL or spaces, but senders mix them up and double them."""
     return found.get(tag, b"").strip(b" \0").decode("ascii", "backslashreplace")
 
@@ -109,11 +109,11 @@ def store_command(found: Elements) -> StoreCommand:
     originator_id = found.get(MOVE_ORIGINATOR_MESSAGE_ID)
     return StoreCommand(
         message_id=number(found, MESSAGE_ID),
-        sop_class_uid=_text(found, AFFECTED_SOP_CLASS_UID),
-        sop_instance_uid=_text(found, AFFECTED_SOP_INSTANCE_UID),
+        sop_class_uid=text(found, AFFECTED_SOP_CLASS_UID),
+        sop_instance_uid=text(found, AFFECTED_SOP_INSTANCE_UID),
         priority=number(found, PRIORITY) if PRIORITY in found else 0,
         has_data_set=number(found, DATA_SET_TYPE) != NO_DATA_SET,
-        move_originator=_text(found, MOVE_ORIGINATOR),
+        move_originator=text(found, MOVE_ORIGINATOR),
         move_originator_message_id=(
             _number(MOVE_ORIGINATOR_MESSAGE_ID, originator_id) if originator_id else None
         ),

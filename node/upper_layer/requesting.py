@@ -32,7 +32,14 @@ from node.upper_layer.pdu import (
     Violation,
     a_abort,
 )
-from node.upper_layer.requests import Answer, answer
+from node.upper_layer.requests import (
+    Answer,
+    EventReport,
+    announces_data_set,
+    answer,
+    event_report,
+    event_report_response,
+)
 from node.upper_layer.wire import Wire, WireEnded, WireLost, WireTimedOut
 
 BROKEN: Final = (WireLost, PeerAborted, Violation, CommandError)
@@ -61,6 +68,15 @@ class Message:
 
     answer: Answer
     data_set: bytes | None  # encoded; None without one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """An N-EVENT-REPORT-RQ of the peer, and its data set."""
+
+    event: EventReport
+    data_set: bytes | None  # encoded; None without one
+    context_id: int  # of the presentation context it came in
 
 
 class Requesting:
@@ -137,14 +153,35 @@ class Requesting:
 
     def receive(self, timeout_s: float) -> Message:
         """The next response. `timeout_s`: until it begins. Raises one of `BROKEN`."""
-        if not self._fragments.pending and not self._wire.wait(timeout_s):
+        command, data_set = self._receive(timeout_s)
+        return Message(answer=answer(command), data_set=data_set)
+
+    def receive_either(self, timeout_s: float) -> Message | Report:
+        """The same, or an N-EVENT-REPORT that comes before it (PS3.4 J.3.3)."""
+        command, data_set = self._receive(timeout_s)
+        event = event_report(command)
+        if event is not None:
+            return Report(event=event, data_set=data_set, context_id=self._fragments.context_id)
+        return Message(answer=answer(command), data_set=data_set)
+
+    def begins(self, timeout_s: float) -> bool:
+        """Whether the peer begins a message, or hangs up, in time. Raises WireLost."""
+        return self._fragments.pending or self._wire.wait(timeout_s)
+
+    def respond(self, report: Report, status: int) -> None:
+        """Answer an N-EVENT-REPORT. Raises WireLost."""
+        self.send(report.context_id, event_report_response(report.event, status))
+
+    def _receive(self, timeout_s: float) -> tuple[bytes, bytes | None]:
+        """Command set and data set of the next message."""
+        if not self.begins(timeout_s):
             raise WireTimedOut
         self._next_part()
-        found = answer(self._collect(is_command=True))
-        if not found.has_data_set:
-            return Message(answer=found, data_set=None)
+        command = self._collect(is_command=True)
+        if not announces_data_set(command):
+            return command, None
         self._next_part()
-        return Message(answer=found, data_set=self._collect(is_command=False))
+        return command, self._collect(is_command=False)
 
     def _next_part(self) -> None:
         """Come to the first fragment of a command set or data set."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer.main
 from pydicom.uid import UID
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 import storage.errors
 from inference.report_fields import FIELDS
@@ -17,6 +18,7 @@ from inference.series_protocols import PROTOCOLS
 from node.__main__ import app
 from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, WORKFLOW_SOP_CLASSES
 from node.peers import Admission
+from node.proof import FAILURES
 from node.query import STUDY_ROOT_FIND
 from node.status import (
     ANSWER_STATUS,
@@ -25,7 +27,10 @@ from node.status import (
     REJECTIONS,
     STORE_STATUS,
 )
-from node.store_status import TABLE
+from node.store_status import TABLE, Disposition
+from node.stow import TABLE as STOW_TABLE
+from storage.errors import PeerBusy, PeerRefused, PeerUnavailable
+from storage.kinds import SOP_CLASSES
 from storage.states import DELIVERY_NEXT, SERIES_NEXT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +58,25 @@ def _commands(group: object, prefix: str) -> Iterator[tuple[str, str]]:
             yield from _commands(command, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", (command.help or "").split("\n")[0]
+
+
+def stow_status() -> str:
+    """What an HTTP status of a DICOMweb service leads to."""
+    rows = []
+    for first, last, meant, words in STOW_TABLE:
+        numbers = f"`{first}`" if first == last else f"`{first}`-`{last}`"
+        if isinstance(meant, Disposition):
+            rows.append((numbers, words, meant.value))
+        else:
+            rows.append((numbers, f"the service {words}", SERVICE[meant]))
+    return table(("status", "meaning", "what we do"), rows)
+
+
+SERVICE = {
+    PeerRefused: "the destination is blocked",
+    PeerBusy: "the destination is busy",
+    PeerUnavailable: "the destination is unreachable",
+}
 
 
 def store_status() -> str:
@@ -91,7 +115,10 @@ def sop_classes() -> str:
 
 def workflow_sop_classes() -> str:
     """What is provided and used beside storage."""
-    rows = [(UID(uid).name, f"`{uid}`", "SCP") for uid in WORKFLOW_SOP_CLASSES]
+    both = {Verification, StorageCommitmentPushModel}
+    rows = [
+        (UID(uid).name, f"`{uid}`", "SCP and SCU" if uid in both else "SCP") for uid in WORKFLOW_SOP_CLASSES
+    ]
     used = (UID(STUDY_ROOT_FIND).name, f"`{STUDY_ROOT_FIND}`", "SCU")
     return table(("SOP class", "UID", "role"), [*rows, used])
 
@@ -108,6 +135,14 @@ def failure_reasons() -> str:
     return table(("Failure Reason", "why", "meaning (PS3.3 C.14.1.1)"), rows)
 
 
+def peer_failure_reasons() -> str:
+    """What a Failure Reason of a destination leads to."""
+    rows = [(f"`{reason:04X}`", meaning, remedy.value) for reason, (remedy, meaning) in FAILURES.items()]
+    return table(
+        ("Failure Reason", "meaning (PS3.3 C.14.1.1)", "the result is"), [*rows, ("other", "", "dead letter")]
+    )
+
+
 def transfer_syntaxes() -> str:
     """The transfer syntaxes that are accepted for storage."""
     rows = [(UID(uid).name, f"`{uid}`") for uid in STORAGE_TRANSFER_SYNTAXES]
@@ -116,11 +151,16 @@ def transfer_syntaxes() -> str:
 
 def results() -> str:
     """The kinds of result objects."""
-    names = {
-        "SR": "Comprehensive 3D SR Storage (TID 1500)",
-        "SEG": "Segmentation Storage (binary)",
+    notes = {
+        "SR": " (TID 1500)",
+        "SEG": " (binary)",
+        "LABELMAP": "Label Map Segmentation Storage",  # pydicom does not name it yet
     }
-    return table(("kind", "SOP class"), [(f"`{kind}`", names[kind]) for kind in BUILDERS])
+    names = {kind: UID(uid).name if UID(uid).name != uid else "" for kind, uid in SOP_CLASSES.items()}
+    rows = [
+        (f"`{kind}`", f"{names[kind]}{notes.get(kind, '')}", f"`{SOP_CLASSES[kind]}`") for kind in BUILDERS
+    ]
+    return table(("kind", "SOP class", "UID"), rows)
 
 
 def report_fields() -> str:
@@ -182,10 +222,12 @@ MAKERS: dict[str, Callable[[], str]] = {
     "store-status": store_status,
     "rejections": rejections,
     "peer-status": peer_status,
+    "stow-status": stow_status,
     "sop-classes": sop_classes,
     "workflow-sop-classes": workflow_sop_classes,
     "answer-status": answer_status,
     "failure-reasons": failure_reasons,
+    "peer-failure-reasons": peer_failure_reasons,
     "transfer-syntaxes": transfer_syntaxes,
     "results": results,
     "report-fields": report_fields,

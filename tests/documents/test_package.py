@@ -11,6 +11,9 @@ from tests.documents.blocks import ROOT
 
 READ = (
     "inference/evaluation/covered.csv",
+    "node/console/static/console.css",
+    "node/console/static/htmx.min.js",
+    "node/console/templates/base.html",
     "inference/training/anchors.csv",
     "inference/training/contrast_labels.csv",
     "inference/weights/any.safetensors",

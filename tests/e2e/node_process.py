@@ -92,7 +92,7 @@ class NodeProcess:
         def arrived() -> dict[str, Any] | None:
             status = self.status(series)
             deliveries = status["deliveries"] if status is not None else []
-            return status if deliveries and all(d["state"] == "delivered" for d in deliveries) else None
+            return status if deliveries and all(d["state"] == "stored" for d in deliveries) else None
 
         found = eventually(arrived, timeout_s=ANALYSIS_S, what=f"results of {series} to arrive")
         assert found is not None

@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Pacs:
     dicom_port: int
     http_port: int
     process: subprocess.Popen[bytes] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)  # over those of `_configuration`
 
     def start(self) -> None:
         assert PROGRAM is not None
@@ -55,6 +56,7 @@ class Pacs:
             "DicomCheckCalledAet": True,
             "OverwriteInstances": False,
             "Plugins": [],
+            **self.settings,
         }
 
     def _answers(self) -> bool:

@@ -145,7 +145,7 @@ def test_two_halves_are_two_revisions_and_the_second_names_the_first(
         assert "localizer" in status["volumes"][1]["reason"]
         assert scored(status) == [SLICES, 0]
         wait_for_log(node, "volume carried over", revision=3, volume=1, reason="as in revision 2")
-        assert [d["state"] for d in status["deliveries"]] == ["delivered"] * 4
+        assert [d["state"] for d in status["deliveries"]] == ["stored"] * 4
         assert len(pacs.instances("SR")) == len(pacs.instances("SEG")) == 2
         assert not any(line.get("event") == "analysis failed" for line in node.log())
 
@@ -169,7 +169,7 @@ def test_a_half_that_comes_during_the_analysis_supersedes_it_through_kills(
         node.kill("worker")
         status = at_revision(node, 2, settled=True)
         assert scored(status) == [SLICES]
-        assert [d["state"] for d in status["deliveries"]] == ["delivered"] * 2
+        assert [d["state"] for d in status["deliveries"]] == ["stored"] * 2
         assert (list(objects(pacs, "SR")), list(objects(pacs, "SEG"))) == ([2], [2])
         assert replaced(objects(pacs, "SR")[2]) == []
         assert not any({"event": "series analysed", "revision": 1}.items() <= e.items() for e in node.log())
@@ -196,9 +196,9 @@ def test_what_has_not_left_is_withdrawn_when_it_is_replaced(
         status = at_revision(node, 2, settled=True)
         deliveries = [(d["kind"], d["state"], d["last_error"]) for d in status["deliveries"]]
         assert sorted(deliveries, key=str) == [
-            ("SEG", "delivered", None),
+            ("SEG", "stored", None),
             ("SEG", "withdrawn", "replaced by revision 2 of its series"),
-            ("SR", "delivered", None),
+            ("SR", "stored", None),
             ("SR", "withdrawn", "replaced by revision 2 of its series"),
         ]
         assert (list(objects(pacs, "SR")), list(objects(pacs, "SEG"))) == ([2], [2])

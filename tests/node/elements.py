@@ -133,8 +133,8 @@ VALUES = st.one_of(
     st.text("0123456789.+-eE \\^=AÄ\0", max_size=12).map(lambda text: text.encode("latin-1")),
 )
 OTHER_TAGS = (
-    0x00080032, 0x00181060, 0x00280008, 0x00280121, 0x00201002, 0x00100021, 0x00180010, 0x52009230,
-    0x00091001, 0x0009FF02, 0x60003000, 0x7FE00008, 0x00020010, 0xFFFEE00D, 0xFFFEE000,
+    0x00080032, 0x00181060, 0x00280008, 0x00280121, 0x00201002, 0x00100021, 0x00180010, 0x00181040,
+    0x52009230, 0x00091001, 0x0009FF02, 0x60003000, 0x7FE00008, 0x00020010, 0xFFFEE00D, 0xFFFEE000,
 )  # fmt: skip
 TAGS = st.sampled_from([*(element.tag for element in CT), *OTHER_TAGS])
 VRS = st.sampled_from([*sorted({e.vr for e in CT}), "UN", "OB", "UT", "ST", "AT", "UL", "ZZ", "SQ"])

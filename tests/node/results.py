@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from sqlalchemy import Connection
 
 from node.intake import Intake
@@ -23,8 +28,8 @@ from storage.states import DeliveryState
 from storage.workflows import Job
 from tests.node.receiving import SERIES, Store, ct, take
 
-KINDS = {"sr": Comprehensive3DSRStorage, "seg": SegmentationStorage}
-UIDS = {"sr": "2.25.501", "seg": "2.25.502"}
+KINDS = {"sr": Comprehensive3DSRStorage, "seg": SegmentationStorage, "sc": SecondaryCaptureImageStorage}
+UIDS = {"sr": "2.25.501", "seg": "2.25.502", "sc": "2.25.503"}
 
 
 class JobList:
@@ -101,7 +106,7 @@ def _result(store: Store, kind: str, revision: int) -> ResultRow:
         series_instance_uid=SERIES,
         revision=revision,
         volume_number=1,
-        kind=kind,
+        kind=kind.upper(),
         path=store.blobs.put(name, [content]),
         digest="0" * 64,
         size_bytes=len(content),
@@ -112,7 +117,7 @@ def rows(store: Store, destination: str = "pacs") -> dict[str, Delivery]:
     """The deliveries to a destination, by kind."""
     with store.ledger.reading() as connection:
         found = deliveries.deliveries_of(connection, SERIES)
-    return {row.result.kind: row for row in found if row.destination == destination}
+    return {row.result.kind.lower(): row for row in found if row.destination == destination}
 
 
 def states(store: Store, destination: str = "pacs") -> dict[str, DeliveryState]:

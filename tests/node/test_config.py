@@ -31,7 +31,8 @@ FAULTS = {
     "unknown section": (
         "nodes: {}\n",
         "config.yaml:1:1: nodes: unknown key; did you mean 'node'? "
-        "allowed here: node, tls, peers, assembly, storage, inference, delivery, query, commitment",
+        "allowed here: node, tls, peers, destinations, assembly, storage, inference, delivery, query, "
+        "commitment, proof, console",
     ),
     "unknown key": (
         "node:\n  prot: 104\n",
@@ -44,8 +45,8 @@ FAULTS = {
     "unknown key of a peer": (
         "peers:\n  - {name: a, ae_title: A, aetitle: B}\n",
         "config.yaml:2:28: peers[0].aetitle: unknown key; did you mean 'ae_title'? "
-        "allowed here: name, ae_title, may_send, gets_results, hosts, port, query_for, "
-        "max_associations, tls, certificate_name",
+        "allowed here: results, instead, commitment, read_back, name, ae_title, may_send, gets_results, "
+        "hosts, port, query_for, max_associations, tls, certificate_name",
     ),
     "port out of range": (
         "node:\n  host: 0.0.0.0\n  port: 70000\n",

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
-from node.config import Config, Peer, load
+from node.config import Config, OtherDestination, Peer, load
 from node.peers import Admission, admit
+from storage.kinds import DEFAULT_KINDS
 
 MANUAL = Path(__file__).resolve().parents[2] / "config.yaml"
 LINES = MANUAL.read_text(encoding="utf-8").splitlines()
 SECTION = re.compile(r"([a-z_]+):")
 KEY = re.compile(r"  (?:# )?([a-z_]+): ?\S+$")
 PEER_KEY = re.compile(r"#   ([a-z_]+) {2,}(.*)")
+ENTRIES = ("peers", "destinations")
+"""Sections whose keys stand in the comment above them."""
 EXAMPLE = re.compile(r"  # ((?:-|  )[ ]*[a-z_]+: .*)")
 
 
@@ -34,7 +38,7 @@ def documented() -> dict[str, dict[str, int]]:
         if match := SECTION.match(line):
             section = match[1]
             found[section] = {}
-        elif section != "peers" and (match := KEY.fullmatch(line)):
+        elif section not in ENTRIES and (match := KEY.fullmatch(line)):
             found[section][match[1]] = index
     return found
 
@@ -61,19 +65,30 @@ def test_the_manual_shows_the_defaults() -> None:
     assert shipped.storage.root == MANUAL.parent / Config().storage.root
 
 
-def test_every_key_of_a_peer_is_described_with_its_default() -> None:
-    begin = next(i for i, line in enumerate(LINES) if line.startswith("peers:"))
+@pytest.mark.parametrize(("section", "model"), [("peers", Peer), ("destinations", OtherDestination)])
+def test_every_key_of_an_entry_is_described_with_its_default(section: str, model: type[BaseModel]) -> None:
+    begin = LINES.index(f"{section}:")
     described: dict[str, str] = {}
-    for line in LINES[:begin]:
+    for line in _comment_above(begin):
         if match := PEER_KEY.match(line):
             described[match[1]] = match[2]
         elif described and line.startswith("#    "):
             described[next(reversed(described))] += " " + line.strip("# ")
-    assert set(described) == set(Peer.model_fields)
-    for name, field in Peer.model_fields.items():
-        shown = {False: "Default false", (): "Default none", None: "Default none"}
+    assert set(described) == set(model.model_fields)
+    for name, field in model.model_fields.items():
         if not field.is_required():
-            assert shown[field.default] in described[name], name
+            assert _shown(field.default) in described[name], name
+
+
+def _comment_above(begin: int) -> list[str]:
+    first = next(i for i in range(begin, -1, -1) if i == 0 or not LINES[i - 1].startswith("#"))
+    return LINES[first:begin]
+
+
+def _shown(default: object) -> str:
+    if default == DEFAULT_KINDS:
+        return "Default [sr, seg]"
+    return "Default false" if default is False else "Default none"
 
 
 def test_the_commented_examples_are_valid(tmp_path: Path) -> None:
@@ -81,7 +96,9 @@ def test_the_commented_examples_are_valid(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     text = [EXAMPLE.sub(r"  \1", line) if index > begin else line for index, line in enumerate(LINES)]
     path.write_text("\n".join(text), encoding="utf-8")
-    peers = load(path, environment={}).peers
+    config = load(path, environment={})
+    assert [each.name for each in config.destinations] == ["cloud", "research"]
+    peers = config.peers
     assert [peer.name for peer in peers] == ["workstation", "CT1", "PACS"]
     assert str(peers[2].address) == "MAINPACS@pacs.hospital.example:104"
 

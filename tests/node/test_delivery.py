@@ -11,8 +11,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from node.attempt import words
 from node.config import Config, Peer
-from node.delivery import Delivering, words
+from node.delivery import Delivering
 from node.part10 import data_set_offset
 from node.revival import retry_deliveries, retry_series
 from node.scu import Sent
@@ -28,7 +29,7 @@ from tests.node.scu_peers import scp
 NOW = 1_000_000.0
 DAY_S = 86_400.0
 BOTH = [(str(uid), [str(ExplicitVRLittleEndian)]) for uid in KINDS.values()]
-WAITING, DELIVERED, DEAD = DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.DEAD
+WAITING, STORED, DEAD = DeliveryState.WAITING, DeliveryState.STORED, DeliveryState.DEAD
 
 
 class Node:
@@ -66,7 +67,7 @@ class Node:
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    monkeypatch.setattr("node.delivery.random.random", lambda: 0.0)
+    monkeypatch.setattr("node.settling_deliveries.random.random", lambda: 0.0)
     return Node(tmp_path)
 
 
@@ -111,7 +112,7 @@ def test_results_arrive_bit_for_bit(node: Node) -> None:
         file = object_bytes(kind, uid)
         assert data_set == file[data_set_offset(file) :]
     for row in rows(node.store).values():
-        assert (row.state, row.attempts, row.settled_at) == (DELIVERED, 1, NOW)
+        assert (row.state, row.attempts, row.settled_at) == (STORED, 1, NOW)
         assert (row.next_attempt_at, row.last_error) == (None, None)
     assert peer.associations == 1
 
@@ -139,7 +140,7 @@ def test_out_of_resources_is_tried_again_when_it_is_due(node: Node) -> None:
         assert len(peer.came) == 2
         node.now = NOW + 30
         node.deliver()
-    assert {(row.state, row.attempts) for row in rows(node.store).values()} == {(DELIVERED, 2)}
+    assert {(row.state, row.attempts) for row in rows(node.store).values()} == {(STORED, 2)}
     assert len(node.jobs.jobs) == 2
 
 
@@ -154,12 +155,12 @@ def test_a_refusal_for_good_is_a_dead_letter_and_holds_up_no_other(node: Node) -
     with pacs(node, answer):
         node.route()
         node.deliver()
-    assert states(node.store) == {"sr": DELIVERED, "seg": DEAD}
+    assert states(node.store) == {"sr": STORED, "seg": DEAD}
     dead = rows(node.store)["seg"]
     assert dead.last_error == "C000 Error: Cannot Understand (no room for it)"
     assert (dead.attempts, dead.settled_at, dead.next_attempt_at) == (1, NOW, None)
     (told,) = node.store.events("dead letter")
-    assert (told.subject, told.detail) == (SERIES, f"seg to pacs: {dead.last_error}")
+    assert (told.subject, told.detail) == (SERIES, f"SEG to pacs: {dead.last_error}")
     assert len(node.jobs.jobs) == 1  # nobody tries it again
 
 
@@ -167,7 +168,7 @@ def test_a_class_that_the_peer_does_not_take_is_a_dead_letter(node: Node) -> Non
     with pacs(node, contexts=[BOTH[0]]):
         node.route()
         node.deliver()
-    assert states(node.store) == {"sr": DELIVERED, "seg": DEAD}
+    assert states(node.store) == {"sr": STORED, "seg": DEAD}
     assert "does not accept Segmentation Storage" in str(rows(node.store)["seg"].last_error)
 
 
@@ -175,8 +176,8 @@ def test_a_peer_that_is_away_is_waited_for_twice_as_long_each_time(node: Node) -
     node.knows("pacs", free_port())
     node.route()
     waits = []
-    for _ in range(7):
-        node.deliver()
+    for job in [node.deliver] * 3 + [lambda: node.delivering.probe("pacs")] * 4:
+        job()
         due = rows(node.store)["sr"].next_attempt_at
         assert due is not None
         waits.append(due - node.now)
@@ -186,8 +187,10 @@ def test_a_peer_that_is_away_is_waited_for_twice_as_long_each_time(node: Node) -
     assert len(set(node.jobs.keys())) == 8
     assert "127.0.0.1" in str(rows(node.store)["sr"].last_error)
     with pacs(node):
-        node.deliver()
-    assert states(node.store) == {"sr": DELIVERED, "seg": DELIVERED}
+        node.deliver()  # the circuit is open: another job's
+        assert states(node.store) == {"sr": WAITING, "seg": WAITING}
+        node.delivering.probe("pacs")
+    assert states(node.store) == {"sr": STORED, "seg": STORED}
     assert rows(node.store)["sr"].attempts == 8
 
 
@@ -214,7 +217,7 @@ def test_what_the_peer_has_already_is_delivered(node: Node) -> None:
     with pacs(node, lambda event: 0x0111):
         node.route()
         node.deliver()
-    assert states(node.store) == {"sr": DELIVERED, "seg": DELIVERED}
+    assert states(node.store) == {"sr": STORED, "seg": STORED}
 
 
 def test_a_dead_destination_holds_up_no_other(node: Node) -> None:
@@ -224,7 +227,7 @@ def test_a_dead_destination_holds_up_no_other(node: Node) -> None:
         node.deliver("dead")
         node.deliver("pacs")
     assert states(node.store, "dead") == {"sr": WAITING, "seg": WAITING}
-    assert states(node.store, "pacs") == {"sr": DELIVERED, "seg": DELIVERED}
+    assert states(node.store, "pacs") == {"sr": STORED, "seg": STORED}
 
 
 @pytest.mark.parametrize("damage", ["gone", "no DICOM"])
@@ -234,31 +237,31 @@ def test_a_result_that_cannot_be_read_holds_up_no_other(node: Node, damage: str)
         file = node.store.blobs.absolute(rows(node.store)["sr"].result.path)
         file.unlink() if damage == "gone" else file.write_bytes(b"x" * 500)
         node.deliver()
-    assert states(node.store) == {"sr": DEAD, "seg": DELIVERED}
+    assert states(node.store) == {"sr": DEAD, "seg": STORED}
     assert len(node.store.events("dead letter")) == 1
 
 
 def test_no_attempt_is_lost_to_a_key_that_is_taken(node: Node) -> None:
     """Two rows, revived at the same time with unequal attempts: each wait has a job of its own."""
-    node.knows("pacs", free_port())
-    node.route()
-    node.deliver()
-    sr, seg = rows(node.store)["sr"], rows(node.store)["seg"]
-    with node.store.ledger.writing() as connection:
-        deliveries.postpone(connection, [seg.id], until=NOW, error="x")
-        deliveries.postpone(connection, [seg.id], until=NOW, error="x")
-        deliveries.revive(connection, [sr.id, seg.id], NOW)
-    assert seg.id < sr.id
-    for _ in range(3):  # both together, and the one with more attempts is the first
+    with pacs(node, lambda event: 0xA700):
+        node.route()
         node.deliver()
-        node.now += 1000
-    with node.store.ledger.writing() as connection:
-        deliveries.settle(connection, [seg.id], node.now)
-    for _ in range(4):
-        jobs = len(node.jobs.jobs)
-        node.deliver()
-        assert len(node.jobs.jobs) == jobs + 1
-        node.now += 1000
+        sr, seg = rows(node.store)["sr"], rows(node.store)["seg"]
+        with node.store.ledger.writing() as connection:
+            deliveries.postpone(connection, [seg.id], until=NOW, error="x")
+            deliveries.postpone(connection, [seg.id], until=NOW, error="x")
+            deliveries.revive(connection, [sr.id, seg.id], NOW)
+        assert seg.id < sr.id
+        for _ in range(3):  # both together, and the one with more attempts is the first
+            node.deliver()
+            node.now += 1000
+        with node.store.ledger.writing() as connection:
+            deliveries.stored(connection, [seg.id], node.now)
+        for _ in range(4):
+            jobs = len(node.jobs.jobs)
+            node.deliver()
+            assert len(node.jobs.jobs) == jobs + 1
+            node.now += 1000
 
 
 def test_dead_letters_are_tried_again_when_a_person_says_so(node: Node) -> None:
@@ -276,7 +279,7 @@ def test_dead_letters_are_tried_again_when_a_person_says_so(node: Node) -> None:
     assert node.jobs.jobs[-1].delay_s == 0
     with pacs(node):
         node.deliver()
-    assert {(row.state, row.attempts) for row in rows(node.store).values()} == {(DELIVERED, 2)}
+    assert {(row.state, row.attempts) for row in rows(node.store).values()} == {(STORED, 2)}
 
 
 def test_a_series_is_analysed_again_as_a_new_revision(node: Node) -> None:

@@ -14,13 +14,14 @@ from node.completion import analysis, analysis_key
 from node.config import Assembly, Config, Delivery, Peer, Storage
 from node.dispatcher import Dispatcher, patient
 from node.intake import Intake
-from storage import deliveries, events, outcomes, workflows
+from storage import circuits, deliveries, events, outcomes, workflows
 from storage.errors import LedgerDown, Refused
-from storage.records import Event
-from storage.states import DeliveryState, SeriesState
+from storage.records import Circuit, Event
+from storage.states import DeliveryState, SeriesState, Trouble
 from storage.workflows import Job, Queue
 from tests.node import results
-from tests.node.receiving import SERIES, Store, ct, take
+from tests.node.delivery_world import Pacs as ScriptedPacs
+from tests.node.receiving import SERIES, Store, ct, free_port, take
 from tests.node.results import analysed, job_statuses, rows, states, workflow_ledger
 from tests.node.scu_peers import Store as Pacs
 from tests.node.scu_peers import scp
@@ -253,7 +254,7 @@ def test_a_job_waits_for_the_database_and_for_nothing_else(monkeypatch: pytest.M
         patient(job)()
 
 
-def test_both_jobs_wait_for_the_database(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_jobs_wait_for_the_database(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     started: dict[str, tuple[Queue, Callable[..., None]]] = {}
     ran: list[str] = []
 
@@ -281,7 +282,7 @@ def test_both_jobs_wait_for_the_database(node: Node, monkeypatch: pytest.MonkeyP
     stopping.set()
     monkeypatch.setattr(dispatcher, "Executor", Listening)
     monkeypatch.setattr(dispatcher, "LEDGER_WAIT_S", 0)
-    for name in ("route", "deliver"):
+    for name in ("route", "deliver", "probe"):
         monkeypatch.setattr(dispatcher.Delivering, name, away_once(name))
     node.dispatcher.run(stopping)
     for _queue, function in started.values():
@@ -289,15 +290,16 @@ def test_both_jobs_wait_for_the_database(node: Node, monkeypatch: pytest.MonkeyP
     assert {name: queue for name, (queue, _) in started.items()} == {
         "route": Queue.ROUTE,
         "deliver": Queue.DELIVER,
+        "probe": Queue.DELIVER,
     }
-    assert ran == ["route", "route", "deliver", "deliver"]
+    assert ran == ["route", "route", "deliver", "deliver", "probe", "probe"]
 
 
 def test_old_and_settled_series_go_only_where_that_is_wanted(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-    monkeypatch.setattr(dispatcher.retention, "retire", lambda *a: asked.append(a[2]) or 0)
+    monkeypatch.setattr(dispatcher.retention, "retire", lambda *a, **_k: asked.append(a[2]) or 0)
     node.now = 86_400.0 * 100
     node.dispatcher.retire()
     assert asked == [86_400.0 * 70]
@@ -364,6 +366,76 @@ def test_the_job_of_an_analysis() -> None:
     )
 
 
+def test_a_circuit_without_a_job_gets_one_and_nothing_behind_it_does(node: Node) -> None:
+    analysed(node.store)
+    circuit = Circuit(
+        destination="pacs",
+        trouble=Trouble.UNREACHABLE,
+        failures=3,
+        since=1000.0,
+        next_try_at=1120.0,
+        reason="r",
+    )
+    with node.store.ledger.writing() as connection:
+        for result in outcomes.results_of(connection, SERIES, 1):
+            deliveries.owe(connection, result.sop_instance_uid, "pacs", 1000.0)
+        circuits.keep(connection, circuit)
+    node.now = 2020.0
+    node.dispatcher.remind()
+    assert node.jobs() == []
+    node.now = 2020.1
+    node.dispatcher.remind()
+    (job,) = job_statuses(node.store).values()
+    assert (job.name, job.queue_name, job.queue_partition_key) == ("probe", Queue.DELIVER, "pacs")
+
+
+def test_a_running_dispatcher_tries_a_pacs_that_was_down_once_for_all(
+    tmp_path: Path, workflow_template: Path
+) -> None:
+    """Real jobs: three tries, then `probe` until somebody listens; then everything arrives."""
+    port = free_port()
+    with workflow_ledger(workflow_template, tmp_path) as store:
+        analysed(store)
+        pacs = Peer(name="pacs", ae_title="PACS", gets_results=True, hosts=("127.0.0.1",), port=port)
+        config = Config(
+            peers=(pacs,),
+            storage=Storage(root=tmp_path, retention_days=0),
+            delivery=Delivery(retry_first_s=0.1, retry_max_s=0.2),
+        )
+        jobs = workflows.Jobs(store.ledger)
+        with store.ledger.writing() as connection:
+            route = Job(queue=Queue.ROUTE, name="route", key="route/1", arguments=(SERIES, 1))
+            jobs.enqueue(connection, route)
+        jobs.close()
+        stopping = threading.Event()
+        running = threading.Thread(
+            target=Dispatcher(config, store.blobs, store.ledger, store=reading(store.blobs)).run,
+            args=(stopping,),
+        )
+        running.start()
+
+        def failures() -> int:
+            with store.ledger.reading() as connection:
+                found = circuits.find(connection, "pacs")
+            return 0 if found is None else found.failures
+
+        peer = ScriptedPacs(port)
+        try:
+            eventually(lambda: failures() >= 5)
+            peer.up()
+            eventually(lambda: states(store) == {"sr": DeliveryState.STORED, "seg": DeliveryState.STORED})
+            eventually(lambda: failures() == 0)
+        finally:
+            stopping.set()
+            running.join(40)
+            peer.down()
+        assert not running.is_alive()
+        names = [job.name for job in job_statuses(store).values()]
+        assert names.count("deliver") == 1 + 2  # the first, and its two tries before the circuit opened
+        assert names.count("probe") >= 3
+        assert len(peer.came) == 2
+
+
 def test_a_running_dispatcher_brings_results_to_their_destinations(
     tmp_path: Path, workflow_template: Path
 ) -> None:
@@ -392,9 +464,7 @@ def test_a_running_dispatcher_brings_results_to_their_destinations(
         )
         running.start()
         try:
-            eventually(
-                lambda: states(store) == {"sr": DeliveryState.DELIVERED, "seg": DeliveryState.DELIVERED}
-            )
+            eventually(lambda: states(store) == {"sr": DeliveryState.STORED, "seg": DeliveryState.STORED})
             store.association("late")
             take(Intake(store.instances, store.ledger, reserve_bytes=0), ct(7), association_id="late")
             store.close_association("late", 1.0)

@@ -259,3 +259,30 @@ def test_the_real_resolver_knows_this_machine() -> None:
     table = Names(config).table()
     assert "127.0.0.1" in table["localhost"]
     assert table["nowhere.invalid"] == frozenset()
+
+
+REPORTERS = [
+    ({"gets_results": True, "commitment": True}, True),
+    ({"gets_results": True}, False),
+    ({"may_send": True}, True),
+    ({"may_send": True, "gets_results": True, "commitment": True}, True),
+]
+
+
+@pytest.mark.parametrize(("roles", "admitted"), REPORTERS)
+def test_who_is_asked_to_commit_is_let_in_to_report(roles: dict[str, bool], admitted: bool) -> None:
+    peer = Peer(name="PACS", ae_title="PACS", hosts=("10.0.0.1",), port=104, **roles)
+    found = admit(calling_ae="PACS", called_ae="CTNODE", address="10.0.0.1", config=Config(peers=(peer,)))
+    assert (found.admission is Admission.ADMITTED) is admitted
+    elsewhere = admit(calling_ae="PACS", called_ae="CTNODE", address="10.0.0.2", config=Config(peers=(peer,)))
+    assert elsewhere.admission is Admission.CALLING_AE_UNKNOWN
+
+
+def test_a_namesake_that_may_send_goes_first() -> None:
+    only_reports = Peer(
+        name="a", ae_title="PACS", hosts=("10.0.0.1",), port=104, gets_results=True, commitment=True
+    )
+    sends = Peer(name="b", ae_title="PACS", hosts=("10.0.0.1",), may_send=True)
+    config = Config(peers=(only_reports, sends))
+    found = admit(calling_ae="PACS", called_ae="CTNODE", address="10.0.0.1", config=config)
+    assert found.peer == sends

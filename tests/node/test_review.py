@@ -36,7 +36,7 @@ from tests.stores import reading
 workflow_template = results.workflow_template
 OTHER = "2.25.1003"
 BOTH = [(str(uid), ["1.2.840.10008.1.2.1"]) for uid in results.KINDS.values()]
-WAITING, DELIVERED, WITHDRAWN = DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.WITHDRAWN
+WAITING, STORED, WITHDRAWN = DeliveryState.WAITING, DeliveryState.STORED, DeliveryState.WITHDRAWN
 
 
 class Node:
@@ -160,7 +160,7 @@ def test_nothing_of_an_overtaken_revision_is_routed_or_sent(node: Node) -> None:
         assert [uid for uid, _, _ in peer.came] == ["2.25.501.2"]
         with node.store.ledger.reading() as connection:
             found = {d.result.sop_instance_uid: d.state for d in deliveries.deliveries_of(connection, SERIES)}
-    assert found == {"2.25.501.1": WITHDRAWN, "2.25.502.1": WITHDRAWN, "2.25.501.2": DELIVERED}
+    assert found == {"2.25.501.1": WITHDRAWN, "2.25.502.1": WITHDRAWN, "2.25.501.2": STORED}
 
 
 def test_what_is_withheld_is_not_overdue(node: Node) -> None:

@@ -162,7 +162,7 @@ def test_one_sop_class_is_refused_and_the_rest_goes_on(tmp_path: Path) -> None:
     paths = [seg, *files(tmp_path, 2)]
     with scp(CT_BOTH, handler.handlers) as called:
         sent = sent_to(called, paths)
-    assert dispositions(sent) == [Disposition.REFUSED, Disposition.STORED, Disposition.STORED]
+    assert dispositions(sent) == [Disposition.NOT_TAKEN, Disposition.STORED, Disposition.STORED]
     assert sent[0].reason == (
         "the peer does not accept Segmentation Storage in Explicit VR Little Endian: "
         "abstract syntax not supported"
@@ -173,7 +173,7 @@ def test_one_sop_class_is_refused_and_the_rest_goes_on(tmp_path: Path) -> None:
 def test_every_sop_class_is_refused(tmp_path: Path) -> None:
     with scp([(MRImageStorage, BOTH)]) as called:
         sent = sent_to(called, files(tmp_path, 2))
-    assert dispositions(sent) == [Disposition.REFUSED, Disposition.REFUSED]
+    assert dispositions(sent) == [Disposition.NOT_TAKEN, Disposition.NOT_TAKEN]
     assert sent[1].reason.endswith("Explicit VR Little Endian: abstract syntax not supported")
 
 
@@ -181,7 +181,7 @@ def test_a_transfer_syntax_is_refused(tmp_path: Path) -> None:
     paths = [write(jpeg_ls(7), tmp_path / "7.dcm"), *files(tmp_path, 1)]
     with scp(CT_BOTH, Store().handlers) as called:
         sent = sent_to(called, paths)
-    assert dispositions(sent) == [Disposition.REFUSED, Disposition.STORED]
+    assert dispositions(sent) == [Disposition.NOT_TAKEN, Disposition.STORED]
     assert sent[0].reason.endswith("transfer syntax not supported")
 
 
@@ -191,7 +191,7 @@ def test_a_transfer_syntax_is_refused(tmp_path: Path) -> None:
         (0xB000, Disposition.WARNING),
         (0x0111, Disposition.ALREADY_THERE),
         (0xA700, Disposition.LATER),
-        (0xA900, Disposition.REFUSED),
+        (0xA900, Disposition.NOT_TAKEN),
         (0xC123, Disposition.REFUSED),
     ],
 )

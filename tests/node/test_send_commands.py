@@ -161,6 +161,16 @@ def test_check_config_says_what_it_means() -> None:
     ]
 
 
+def test_check_config_says_who_gets_which_results() -> None:
+    text = "- {name: a, folder: /mnt/a}\n- {name: b, url: 'https://b/x', results: [sr, ko]}\n"
+    Path("config.yaml").write_text(f"destinations:\n{text}")
+    result = run("check-config")
+    assert result.exit_code == 0
+    said = result.output.replace("\n", " ")
+    assert "results to a (/mnt/a): SR, SEG" in said
+    assert "results to b (https://b/x): SR, KO" in said
+
+
 def test_check_config_tells_every_fault() -> None:
     Path("config.yaml").write_text("node: {port: 0}\nnods: {}\n")
     result = run("check-config")

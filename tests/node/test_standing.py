@@ -12,15 +12,15 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from node import standing, tables
+from node import queue, standing, tables
 from node.commands_node import app
 from node.config import Assembly
 from node.intake import Intake
 from node.volume_lines import gate_line, volume_lines
-from storage import arrivals, deliveries, events, expectations, outcomes
+from storage import arrivals, circuits, deliveries, events, expectations, outcomes
 from storage.errors import ConfigError
-from storage.records import Event, VolumeRow
-from storage.states import DeliveryState, SeriesState, Source
+from storage.records import Circuit, Event, VolumeRow
+from storage.states import DeliveryState, SeriesState, Source, Trouble
 from tests.node import results
 from tests.node.receiving import SERIES, Store, ct, take
 from tests.node.results import analysed, job_statuses, states, workflow_ledger
@@ -58,9 +58,9 @@ def fill(store: Store) -> None:
         for result in outcomes.results_of(connection, SERIES, 1):
             deliveries.owe(connection, result.sop_instance_uid, "pacs", 400.0)
         by_kind = {row.result.kind: row.id for row in deliveries.unsettled(connection)}
-        deliveries.postpone(connection, [by_kind["sr"]], until=1030.0, error="A700 full")
-        deliveries.give_up(connection, [by_kind["seg"]], error=HOSTILE, now=500.0)
-        detail = f"seg to pacs: {HOSTILE}"
+        deliveries.postpone(connection, [by_kind["SR"]], until=1030.0, error="A700 full")
+        deliveries.give_up(connection, [by_kind["SEG"]], error=HOSTILE, now=500.0)
+        detail = f"SEG to pacs: {HOSTILE}"
         events.tell(connection, Event(at=700.0, kind="dead letter", subject=SERIES, detail=detail))
 
 
@@ -71,7 +71,7 @@ def test_the_node_at_a_glance(store: Store) -> None:
     assert text.startswith("1 associations open\n")
     assert re.search(rf"^15 min +\.\.\.{SERIES} +1 +1 +analysed", text, re.MULTILINE)
     assert re.search(r"^pacs +1 dead, 1 waiting$", text, re.MULTILINE)
-    assert f"5 min ago dead letter: {SERIES} seg to pacs: {HOSTILE}" in squeezed(text)
+    assert f"5 min ago dead letter: {SERIES} SEG to pacs: {HOSTILE}" in squeezed(text)
 
 
 def test_one_series_in_full(store: Store) -> None:
@@ -104,7 +104,7 @@ def test_one_series_in_full(store: Store) -> None:
     assert re.search(r"^volume 1: accept$", text, re.MULTILINE)
     assert re.search(r"^gate +split: 1 accept, 1 hold$", text, re.MULTILINE)
     assert re.search(r"^volume 2: hold: orientation differs \[x\]$", text, re.MULTILINE)
-    assert re.search(r"sr +pacs +waiting +1 +A700 full", text)
+    assert re.search(r"SR +pacs +waiting +1 +A700 full", text)
 
 
 def test_a_series_that_is_received_says_what_it_waits_for(store: Store) -> None:
@@ -216,13 +216,60 @@ def test_what_has_not_arrived(store: Store) -> None:
     with store.ledger.reading() as connection:
         rows = deliveries.unsettled(connection)
     text = shown(tables.queue_table(rows, 1000.0))
-    assert re.search(r"sr +pacs +waiting +10 min +1 +in 30 s +A700 full", text)
-    assert re.search(r"seg +pacs +dead +10 min +1 ", text)
+    assert re.search(r"SR +pacs +waiting +10 min +1 +in 30 s +A700 full", text)
+    assert re.search(r"SEG +pacs +dead +10 min +1 ", text)
     assert HOSTILE.split()[1] in text  # brackets are shown, not taken for markup
     assert shown(tables.queue_table([], 0)) == "nothing waits\n"
     address = "MAINPACS@pacs.radiology.hospital.example:11112"
     text = shown(tables.queue_table([replace(rows[0], last_error=f"{address}: refused")], 1000.0))
     assert address in "".join(line[49:].strip() for line in text.splitlines())  # broken, not cut
+
+
+TROUBLED = Circuit(
+    destination="pacs",
+    trouble=Trouble.BLOCKED,
+    failures=4,
+    since=400.0,
+    next_try_at=1840.0,
+    reason="PACS@pacs:104: it does not accept calling AE 'CTNODE' [/x]",
+)
+BLOCKED = (
+    "pacs: blocked since 10 min, 4 tries in vain, next try in 14 min: "
+    "PACS@pacs:104: it does not accept calling AE 'CTNODE' [/x]"
+)
+
+
+def test_a_destination_in_trouble_says_since_when_why_and_what_is_next(store: Store) -> None:
+    with store.ledger.writing() as connection:
+        circuits.keep(connection, TROUBLED)
+        node = standing.standing(connection)
+        queued = queue.queue(connection)
+    assert BLOCKED in squeezed(shown(tables.standing_table(node, 1000.0)))
+    assert standing.standing_json(node)["destinations_in_trouble"] == [
+        {
+            "destination": "pacs",
+            "trouble": "blocked",
+            "since": 400.0,
+            "failures": 4,
+            "next_try_at": 1840.0,
+            "reason": TROUBLED.reason,
+        }
+    ]
+    text = shown(queue.queue_view(queued, 1000.0))
+    assert BLOCKED in squeezed(text)
+    assert re.search(r"SR +pacs +waiting +10 min +1 +in 14 min +A700 full", text)  # not in 30 s
+    trying = replace(TROUBLED, failures=2, next_try_at=None)
+    assert "2 tries in vain, each result tries by itself: PACS@" in tables.trouble_line(trying, 1000.0)
+
+
+def test_what_was_never_tried_waits_for_the_reason_of_its_destination(store: Store) -> None:
+    with store.ledger.writing() as connection:
+        circuits.keep(connection, TROUBLED)
+        deliveries.owe(connection, "2.25.501.1", "vna", 900.0)
+        circuits.keep(connection, replace(TROUBLED, destination="vna"))
+        found = queue.queue(connection)
+    (vna,) = [row for row in found.deliveries if row.destination == "vna"]
+    assert (vna.next_attempt_at, vna.last_error) == (1840.0, f"blocked: {TROUBLED.reason}")
 
 
 @pytest.mark.parametrize(
@@ -260,8 +307,8 @@ def test_the_same_for_machines(store: Store) -> None:
     series = standing.series_json(one)
     assert (series["state"], series["evidence"], len(series["volumes"])) == ("analysed", "quiet", 1)
     assert {(d["kind"], d["state"], d["last_error"]) for d in series["deliveries"]} == {
-        ("sr", "waiting", "A700 full"),
-        ("seg", "dead", HOSTILE),
+        ("SR", "waiting", "A700 full"),
+        ("SEG", "dead", HOSTILE),
     }
     json.dumps([node, series], allow_nan=False)
 
@@ -287,7 +334,7 @@ def test_the_commands(tmp_path: Path, workflow_template: Path) -> None:
         assert json.loads(commands.run("status", "--json"))["series"][0]["state"] == "analysed"
         assert json.loads(commands.run("status", SERIES, "--json"))["series_instance_uid"] == SERIES
         assert "series [/x] is not known here" in commands.run("status", "[/x]", code=1)
-        assert {each["kind"] for each in json.loads(commands.run("queue", "list", "--json"))} == {"sr", "seg"}
+        assert {each["kind"] for each in json.loads(commands.run("queue", "list", "--json"))} == {"SR", "SEG"}
         assert "nothing to retry under 'nobody'" in commands.run("queue", "retry", "nobody", code=1)
         assert commands.run("queue", "retry", "dead") == "1 deliveries are tried again\n"
         assert states(store) == {"sr": DeliveryState.WAITING, "seg": DeliveryState.WAITING}

@@ -104,6 +104,8 @@ ANSWERS = {
     Answer.FINAL: 0x0110,
     Answer.DUPLICATE: 0x0111,
     Answer.NO_SUCH_INSTANCE: 0x0112,
+    Answer.NO_SUCH_EVENT: 0x0113,
+    Answer.UNKNOWN_TRANSACTION: 0x0115,
     Answer.INVALID_ARGUMENT: 0x0115,
     Answer.MISSING: 0x0120,
     Answer.NO_VALUE: 0x0121,

@@ -59,6 +59,7 @@ def test_every_attribute_is_read() -> None:
         PatientPosition="HFS",
         BodyPartExamined="CHEST",
         ContrastBolusAgent="APPLIED",
+        ContrastBolusRoute="IV",
         Manufacturer="MAKER",
     )
     assert Header.of(ds) == Header(
@@ -91,6 +92,7 @@ def test_every_attribute_is_read() -> None:
         patient_position="HFS",
         body_part_examined="CHEST",
         contrast_bolus_agent="APPLIED",
+        contrast_bolus_route="IV",
         manufacturer="MAKER",
     )
 

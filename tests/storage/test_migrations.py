@@ -48,7 +48,7 @@ def test_migrating_from_nothing_gives_exactly_the_schema(empty_url: str) -> None
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    assert len(expected) == 17
+    assert len(expected) == 24
     assert _checks(ledger) == expected
     ledger.close()
 
@@ -60,7 +60,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
         connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
     ledger.migrate()
     with ledger.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
         assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
     assert _differences(ledger) == []
     ledger.close()
@@ -100,7 +100,7 @@ def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str
     assert failures == []
     engine = create_engine(empty_url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
     engine.dispose()
 
 
@@ -174,4 +174,53 @@ def test_there_is_no_way_back_while_instances_are_in_segments(empty_url: str) ->
         config.attributes["connection"] = connection
         command.downgrade(config, "0002")
     assert _differences(ledger) == []
+    ledger.close()
+
+
+def test_what_was_delivered_before_is_stored_and_goes_back_as_delivered(empty_url: str) -> None:
+    """SQLite rebuilds the table of deliveries: rows of every former state live through it, both ways."""
+    ledger, config = Ledger(empty_url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    former = {
+        "delivered": "'delivered', 2, 5, NULL, NULL, 6",
+        "waiting": "'waiting', 1, 5, 9, 'busy', NULL",
+        "dead": "'dead', 1, 5, NULL, 'refused', 6",
+        "withdrawn": "'withdrawn', 0, 5, NULL, 'replaced', 6",
+    }
+    with ledger.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO series (series_instance_uid, study_instance_uid, state, revision, instances,"
+                " first_received_at, last_received_at) VALUES ('1.2', '1', 'analysed', 1, 1, 5, 6)"
+            )
+        )
+        connection.execute(
+            text("INSERT INTO result VALUES ('2.25', '1', '1.2', 1, 1, 'SR', 'q', 'd', 9, 5, NULL)")
+        )
+        for number, (name, values) in enumerate(former.items(), 1):
+            connection.execute(text(f"INSERT INTO delivery VALUES ({number}, '2.25', '{name}', {values})"))
+
+    def rows() -> list[tuple[Any, ...]]:
+        columns = "destination, state, attempts, next_attempt_at, last_error, settled_at"
+        with ledger.reading() as connection:
+            found = connection.execute(text(f"SELECT {columns} FROM delivery ORDER BY id"))
+            return [tuple(row) for row in found]
+
+    before = rows()
+    ledger.migrate()
+    assert _differences(ledger) == []
+    assert rows() == [("delivered", "stored", 2, None, None, 6.0), *before[1:]]
+    with ledger.writing() as connection:
+        assert connection.execute(text("SELECT held FROM result")).scalars().all() == [None]
+        connection.execute(
+            text("UPDATE delivery SET state = 'sent', sent_at = 7 WHERE destination = 'waiting'")
+        )
+        connection.execute(text("UPDATE delivery SET state = 'committed' WHERE destination = 'delivered'"))
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+    assert rows() == before
     ledger.close()

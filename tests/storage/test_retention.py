@@ -73,7 +73,7 @@ def _put_with_row(blobs: Blobs, ledger: Ledger) -> None:
     with ledger.writing() as connection:
         add_analysed(connection, result(1))
         deliveries.owe(connection, result(1).sop_instance_uid, "PACS", OLD)
-        deliveries.settle(connection, _delivery_ids(connection), OLD)
+        deliveries.stored(connection, _delivery_ids(connection), OLD)
         connection.execute(update(schema.instance).values(path=path))
         connection.execute(update(schema.result).values(path=result_path, created_at=OLD))
 
@@ -93,7 +93,7 @@ def test_what_is_settled_and_old_goes(ledger: Ledger, blobs: Blobs) -> None:
 STILL_NEEDED = {
     "owed": update(schema.delivery).values(state="waiting", settled_at=None),
     "died lately": update(schema.delivery).values(state="dead", settled_at=BEFORE, last_error="refused"),
-    "delivered lately": update(schema.delivery).values(settled_at=BEFORE),
+    "stored lately": update(schema.delivery).values(settled_at=BEFORE),
     "analysed lately, perhaps not routed yet": update(schema.result).values(created_at=BEFORE),
     "completed lately": update(schema.series).values(completed_at=BEFORE),
     "received lately": update(schema.series).values(last_received_at=BEFORE),

@@ -13,7 +13,7 @@ from storage.records import Delivery, ResultRow, VolumeRow
 from storage.states import DeliveryState, SeriesState
 from tests.storage.rows import FINDINGS, SERIES, complete, instance, result, volume
 
-WAITING, DELIVERED = DeliveryState.WAITING, DeliveryState.DELIVERED
+WAITING, STORED = DeliveryState.WAITING, DeliveryState.STORED
 DEAD, WITHDRAWN = DeliveryState.DEAD, DeliveryState.WITHDRAWN
 
 A = replace(volume(1), digest="a" * 64, lineage=1, frames=("1.2.3 1", "1.2.4 1"))
@@ -60,11 +60,11 @@ def test_what_waits_or_is_dead_is_withdrawn_and_what_was_delivered_stays(ledger:
         assert next_revision(connection, 1, [A], made)
         owe(connection, *made)
         ids = [d.id for d in owed(connection).values()]
-        deliveries.settle(connection, ids[:1], 1600.0)
+        deliveries.stored(connection, ids[:1], 1600.0)
         deliveries.give_up(connection, ids[1:2], error="refused", now=1600.0)
         assert next_revision(connection, 2, [replace(A, digest="c" * 64)], [result(4)])
         found = owed(connection)
-        assert [d.state for d in found.values()] == [DELIVERED, WITHDRAWN, WITHDRAWN]
+        assert [d.state for d in found.values()] == [STORED, WITHDRAWN, WITHDRAWN]
         for each in list(found.values())[1:]:
             assert each.last_error == "replaced by revision 2 of its series"
             assert (each.settled_at, each.next_attempt_at) == (2200.0, None)

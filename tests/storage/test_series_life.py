@@ -23,11 +23,11 @@ from sqlalchemy import Connection
 from storage import arrivals, deliveries, outcomes, repeats
 from storage.ledger import Ledger
 from storage.records import Delivery, Series
-from storage.states import DELIVERY_NEXT, SERIES_NEXT, DeliveryState, SeriesState
+from storage.states import DELIVERY_NEXT, OWED, SERIES_NEXT, DeliveryState, SeriesState
 from tests.storage.rows import FINDINGS, SERIES, instance, result, volume
 
 DESTINATIONS: Final = ("PACS", "VNA")
-FATES: Final = ("settle", "postpone", "give up", "revive")
+FATES: Final = ("settle", "postpone", "refuse for now", "not answer", "withdraw", "give up", "revive")
 
 
 class SeriesLife(RuleBasedStateMachine):
@@ -148,9 +148,15 @@ class SeriesLife(RuleBasedStateMachine):
         ids = data.draw(st.lists(st.sampled_from(sorted(self.owed)), min_size=1, unique=True))
         with self.ledger.writing() as connection:
             if fate == "settle":
-                deliveries.settle(connection, ids, self.clock)
+                deliveries.stored(connection, ids, self.clock)
             elif fate == "postpone":
                 deliveries.postpone(connection, ids, until=self.clock + 60, error="busy")
+            elif fate == "refuse for now":
+                deliveries.postpone(connection, ids, until=self.clock + 60, error="full", answered=True)
+            elif fate == "not answer":
+                deliveries.sent(connection, ids, until=self.clock + 60, error="silent", now=self.clock)
+            elif fate == "withdraw":
+                deliveries.withdraw(connection, ids, reason="no SEG there", now=self.clock)
             elif fate == "give up":
                 deliveries.give_up(connection, ids, error="refused", now=self.clock)
             else:
@@ -187,13 +193,14 @@ class SeriesLife(RuleBasedStateMachine):
         assert set(self.owed) <= set(owed)
         for id, now in owed.items():
             was = self.owed.get(id)
-            assert (now.settled_at is None) == (now.state is DeliveryState.WAITING)
+            assert (now.settled_at is None) == (now.state in OWED)
+            assert now.sent_at is not None or now.state is not DeliveryState.SENT
             if was is None:
                 assert (now.state, now.attempts) == (DeliveryState.WAITING, 0)
                 continue
             assert now.state is was.state or now.state in DELIVERY_NEXT[was.state]
             assert now.attempts - was.attempts in (0, 1)
-            if was.state is DeliveryState.DELIVERED:
+            if was.state is DeliveryState.STORED:
                 assert now == was  # settled once, for ever
 
 
@@ -224,13 +231,26 @@ def test_the_tables_are_the_drawing() -> None:
     assert found == arrows | late
     assert {(b.value, a.value) for b, following in DELIVERY_NEXT.items() for a in following} == {
         ("waiting", "waiting"),
-        ("waiting", "delivered"),
+        ("waiting", "sent"),
+        ("waiting", "stored"),
         ("waiting", "dead"),
         ("waiting", "withdrawn"),
+        ("sent", "sent"),
+        ("sent", "waiting"),
+        ("sent", "stored"),
+        ("sent", "dead"),
+        ("sent", "withdrawn"),
+        ("stored", "committed"),
+        ("stored", "verified"),
+        ("stored", "waiting"),
+        ("stored", "dead"),
+        ("committed", "verified"),
+        ("committed", "waiting"),
+        ("committed", "dead"),
         ("dead", "waiting"),
         ("dead", "withdrawn"),
         ("withdrawn", "waiting"),
-        ("withdrawn", "delivered"),
+        ("withdrawn", "stored"),
     }
     with pytest.raises(ValueError, match="lost"):
         SeriesState("lost")
