@@ -217,9 +217,10 @@ def _lying(header: Header, findings: Findings) -> Comparison | None:
     if not (reversed_ or in_front):
         return None
     seen = [said for said, found in ((REVERSED, reversed_), (IN_FRONT, in_front)) if found]
-    geometric = "ImagePositionPatient" if reversed_ else "ImageOrientationPatient"
     return Comparison(
-        attribute="PatientPosition" if header.patient_position else geometric,
+        attribute="PatientPosition"
+        if header.patient_position
+        else ("ImagePositionPatient" if reversed_ else "ImageOrientationPatient"),
         header=header.patient_position or "z rises to the head, y to the back",
         pixels=", ".join(seen),
         agrees=False,

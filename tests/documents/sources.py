@@ -16,15 +16,22 @@ def source_files() -> list[Path]:
 
 
 def constants(function: str, keyword: str | None) -> set[str]:
-    """The string constants given to calls of a function: by keyword, or as the first argument."""
+    """The string constants given to calls of a function, in each branch: by keyword, or the first argument."""
     found = set()
     for file in source_files():
         for node in ast.walk(ast.parse(file.read_text())):
             if not isinstance(node, ast.Call) or _name(node.func) != function:
                 continue
             given = node.args[:1] if keyword is None else [k.value for k in node.keywords if k.arg == keyword]
-            found |= {g.value for g in given if isinstance(g, ast.Constant) and isinstance(g.value, str)}
+            found |= {word for value in given for word in _words(value)}
     return found
+
+
+def _words(value: ast.expr) -> set[str]:
+    """A string, or those of both branches of a conditional expression."""
+    if isinstance(value, ast.IfExp):
+        return _words(value.body) | _words(value.orelse)
+    return {value.value} if isinstance(value, ast.Constant) and isinstance(value.value, str) else set()
 
 
 def _name(function: ast.expr) -> str:

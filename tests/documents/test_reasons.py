@@ -35,12 +35,12 @@ def test_every_reason_for_doubt_is_explained(module: str) -> None:
 
 def test_no_reason_is_explained_that_is_never_given() -> None:
     given = {s for module, function in SAID.items() for s in sentences(module, function)}
-    given |= constants("Disagreement", "attribute")
+    given |= constants("Comparison", "attribute")
     assert "reversed order: score falls towards the head" in given
     assert sorted(example for example in EXPLAINED if not any(s in example for s in given)) == []
 
 
 def test_every_attribute_that_may_be_contradicted_is_explained() -> None:
-    attributes = constants("Disagreement", "attribute")
+    attributes = constants("Comparison", "attribute")
     assert "BodyPartExamined" in attributes
     assert attributes <= set(EXPLAINED)
