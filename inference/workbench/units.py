@@ -1,0 +1,98 @@
+"""What lies below a path, as units of work: DICOM series and NIfTI files, found in any kind of place."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.folder import Found, find_among
+from inference.workbench import archive, media_directory
+from inference.workbench.content import content_digest
+from inference.workbench.nifti import is_nifti
+from storage.errors import Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What is read and analysed at once; it can be sent to another process."""
+
+    key: str  # Series Instance UID, or "nifti-" and the digest of the file: names the unit's outputs
+    files: tuple[Path, ...]  # of the series in order of name, or the one NIfTI file
+    is_nifti: bool = False
+    contradiction: str = ""  # what the files contradict each other in: it is not analysed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """Everything found below a path."""
+
+    units: tuple[Unit, ...]  # in order of key
+    ignored: str  # in words: foreign files, DICOMDIR, copies, archives, what a DICOMDIR lacks
+
+
+@contextmanager
+def gathered(path: Path) -> Iterator[Gathered]:
+    """Find the units of a folder, a DICOM or NIfTI file, a DICOMDIR or a zip archive.
+
+    An archive is unpacked into a temporary folder, which is removed on leaving.
+
+    Raises:
+        Refused, Unreadable, OutOfSpace: the archive or the DICOMDIR cannot be read, or is not safe.
+    """
+    if path.is_file() and path.suffix.lower() == ".zip":
+        with tempfile.TemporaryDirectory(prefix="ctnode-zip-") as folder:
+            archive.unpack(path, Path(folder))
+            yield _below(Path(folder))
+    elif path.is_file() and media_directory.is_directory_file(path):
+        listed = media_directory.referenced(path)
+        told = []
+        if listed.missing:
+            told.append(f"{listed.missing} files that the DICOMDIR names are not there")
+        if listed.outside:
+            told.append(f"{listed.outside} file IDs lead out of the file set")
+        yield _gathered(list(listed.files), told)
+    else:
+        yield _below(path)
+
+
+def only(found: Gathered, series: str) -> tuple[Unit, ...]:
+    """All units, or the one of this key.
+
+    Raises:
+        Refused: there is none of this key.
+    """
+    if not series:
+        return found.units
+    chosen = tuple(unit for unit in found.units if unit.key == series)
+    if not chosen:
+        raise Refused(
+            f"series {series} is not here; here are {', '.join(u.key for u in found.units) or 'none'}"
+        )
+    return chosen
+
+
+def _below(path: Path) -> Gathered:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return _gathered(files, [])
+
+
+def _gathered(files: list[Path], told: list[str]) -> Gathered:
+    archives = sum(p.suffix.lower() == ".zip" for p in files)
+    if archives:
+        told = [*told, f"{archives} zip archives: give each as PATH"]
+    found = find_among(p for p in files if not is_nifti(p) and p.suffix.lower() != ".zip")
+    units = {uid: _series(uid, found) for uid in found.series}
+    copies = 0
+    for path in filter(is_nifti, files):
+        key = f"nifti-{content_digest([path])}"
+        copies += key in units
+        units.setdefault(key, Unit(key=key, files=(path,), is_nifti=True))
+    ignored = f"{found.foreign} foreign files, {found.directories} DICOMDIR, {found.copies + copies} copies"
+    return Gathered(units=tuple(units[key] for key in sorted(units)), ignored="; ".join([ignored, *told]))
+
+
+def _series(uid: str, found: Found) -> Unit:
+    return Unit(key=uid, files=found.series[uid], contradiction=found.contradictions.get(uid, ""))

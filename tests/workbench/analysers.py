@@ -1,0 +1,48 @@
+"""Models of a batch for tests: each is loaded in the worker's process by its name here."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from inference.findings import Findings
+from inference.series import ReadVolume
+from inference.workbench.batch_worker import WorkerSettings
+from inference.workbench.volume_reports import Analyser
+from storage.errors import Refused
+from tests.inference.findings_factory import findings_of
+from tests.inference.series_factory import uid
+
+
+def quick(settings: WorkerSettings) -> Analyser:
+    """Finds the same in every volume."""
+    return findings_of
+
+
+def stuck(settings: WorkerSettings) -> Analyser:
+    """Never ends with the series "stuck"."""
+    return lambda read: signal.pause() if _is(read, "stuck") else findings_of(read)
+
+
+def troubled(settings: WorkerSettings) -> Analyser:
+    """Its process is killed by one series, another is refused, a third meets an error of ours."""
+
+    def analyse(read: ReadVolume) -> Findings:
+        if _is(read, "killer"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if _is(read, "refused"):
+            raise Refused("the pixels are blank")
+        if _is(read, "bug"):
+            raise KeyError("x")
+        return findings_of(read)
+
+    return analyse
+
+
+def never(settings: WorkerSettings) -> Analyser:
+    """Its process cannot start."""
+    os._exit(7)
+
+
+def _is(read: ReadVolume, name: str) -> bool:
+    return read.volume.series_instance_uid == uid(name)
