@@ -1,0 +1,27 @@
+"""What changes the configuration file on behalf of an administrator, and has it read again."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from storage.errors import ConfigError
+
+
+class ConfigEditor(Protocol):
+    """Edits `config.yaml`, its comments kept; what would not be valid changes nothing."""
+
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+        """A new peer. Raises ConfigError, with the place and the reason."""
+        ...
+
+
+class NoEditor:
+    """The file is edited by hand."""
+
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+        """Say what to write. Raises ConfigError."""
+        flag = "true" if may_send else "false"
+        raise ConfigError(
+            "the console does not write the configuration of this node; add to peers in config.yaml: "
+            f"{{name: {name}, ae_title: {ae_title}, may_send: {flag}, hosts: [{host}]}}"
+        )

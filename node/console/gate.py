@@ -1,0 +1,157 @@
+"""What stands before every handler: nobody passes without a session but to the few paths that need none.
+
+Plain ASGI, around the whole application: an address that nobody thought of is closed too. It also bounds what
+is read of a request, refuses changes that another site sends (CSRF), and sets the headers that bound what a
+page may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from node.console import tokens
+from node.console.state import Console
+from storage import accounts
+from storage.accounts import SEEN_S, Session
+from storage.errors import LedgerDown
+from storage.logs import log
+
+BODY_MAX_BYTES: Final = 16 * 1024
+"""Of a form; the longest has a few fields."""
+ADDRESS_MAX: Final = 2048
+"""Characters of a path with its query."""
+MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+STRICT_TRANSPORT: Final = "max-age=31536000"
+
+
+class Gate:
+    """The application behind it hears from people who are logged in, and of the public paths."""
+
+    def __init__(
+        self, app: ASGIApp, *, console: Console, public: Collection[str], polled: Collection[str]
+    ) -> None:
+        self._app, self._console = app, console
+        self._public, self._polled = frozenset(public), frozenset(polled)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return  # neither lifespan nor web sockets
+        guarded = self._with_headers(send)
+        request = Request(scope)
+        try:
+            answer = await self._refusal(request)
+            if answer is None:
+                await self._app(scope, _bounded(receive), guarded)
+                return
+        except LedgerDown as error:
+            log().error("console waits for the ledger", reason=str(error))
+            answer = PlainTextResponse("the database does not answer", status_code=503)
+        await answer(scope, receive, guarded)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """Why a request goes no further; None where it does, with its session."""
+        if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > ADDRESS_MAX:
+            return PlainTextResponse("too long", status_code=414)
+        if _announced(request.headers) > BODY_MAX_BYTES:
+            return PlainTextResponse("too long", status_code=413)
+        if request.method not in ("GET", "HEAD") and not _is_from_here(request):
+            return PlainTextResponse("sent by another site", status_code=403)
+        session = await run_in_threadpool(self._session, request)
+        request.state.session = session
+        request.state.public = request.url.path in self._public
+        if session is None and not request.state.public:
+            return _to_login(request)
+        return None
+
+    def _session(self, request: Request) -> Session | None:
+        token = request.cookies.get(self._console.cookie, "")
+        if not token:
+            return None
+        now, limits = self._console.clock(), self._console.config.console
+        with self._console.ledger.reading() as connection:
+            session = accounts.find_session(
+                connection,
+                tokens.digest(token),
+                seen_after=now - limits.idle_minutes * MINUTE_S,
+                opened_after=now - limits.session_hours * HOUR_S,
+            )
+        if session is None:
+            return None
+        request.state.form_token = tokens.form_token(token)
+        if request.url.path not in self._polled and now - session.seen_at >= SEEN_S:
+            with self._console.ledger.writing() as connection:
+                accounts.use_session(connection, session.digest, now)
+        return session
+
+    def _with_headers(self, send: Send) -> Send:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._console.is_https:
+                    headers["Strict-Transport-Security"] = STRICT_TRANSPORT
+            await send(message)
+
+        return guarded
+
+
+def _announced(headers: Headers) -> int:
+    told = headers.get("content-length", "0")
+    return int(told) if told.isascii() and told.isdigit() else BODY_MAX_BYTES + 1
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether a page of ours sent it: every browser says so by one of two headers."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+def _to_login(request: Request) -> Response:
+    target = f"/login?next={quote(request.url.path)}"
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(target, status_code=303)
+    return PlainTextResponse("log in first", status_code=401)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Whatever a request announces, no more of it is read."""
+    read_bytes = 0
+
+    async def bounded() -> Message:
+        nonlocal read_bytes
+        message = await receive()
+        read_bytes += len(message.get("body", b""))
+        if read_bytes > BODY_MAX_BYTES:
+            raise HTTPException(413, "too long")
+        return message
+
+    return bounded

@@ -1,0 +1,70 @@
+"""The route table: every address of the console, who may call it, and what answers. There is no other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from node.console.pages import (
+    accounts,
+    callers,
+    first,
+    happenings,
+    health,
+    login,
+    overview,
+    peers,
+    pictures,
+    quality,
+    queue,
+    series,
+    series_list,
+    static,
+)
+from node.console.route import Route
+from storage.states import Role
+
+VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+ROUTES: Final = (
+    Route(method="GET", path="/healthz", least=None, handler=health.alive),
+    Route(method="GET", path="/readyz", least=None, handler=health.ready),
+    Route(method="GET", path="/login", least=None, handler=login.form),
+    Route(method="POST", path="/login", least=None, handler=login.submit),
+    Route(method="GET", path="/first", least=None, handler=first.form),
+    Route(method="POST", path="/first", least=None, handler=first.submit),
+    Route(method="GET", path="/static/console.css", least=None, handler=static.style),
+    Route(method="GET", path="/static/icon.svg", least=None, handler=static.icon),
+    Route(method="GET", path="/static/{name}", least=VIEWER, handler=static.script),
+    Route(method="POST", path="/logout", least=VIEWER, handler=login.leave),
+    Route(method="GET", path="/", least=VIEWER, handler=overview.whole),
+    Route(method="GET", path="/overview", least=VIEWER, handler=overview.part, polled=True),
+    Route(method="GET", path="/series", least=VIEWER, handler=series_list.whole),
+    Route(method="GET", path="/series/{uid}", least=VIEWER, handler=series.whole),
+    Route(method="GET", path="/series/{uid}/progress", least=VIEWER, handler=series.part, polled=True),
+    Route(
+        method="GET", path="/series/{uid}/slices/{stack}/{index}", least=VIEWER, handler=pictures.slice_png
+    ),
+    Route(
+        method="GET",
+        path="/series/{uid}/projections/{stack}/{plane}",
+        least=VIEWER,
+        handler=pictures.projection,
+    ),
+    Route(method="POST", path="/series/{uid}/retry", least=OPERATOR, handler=series.retry),
+    Route(method="POST", path="/series/{uid}/release", least=OPERATOR, handler=series.release),
+    Route(method="GET", path="/queue", least=VIEWER, handler=queue.whole),
+    Route(method="POST", path="/queue/retry", least=OPERATOR, handler=queue.retry),
+    Route(method="GET", path="/peers", least=VIEWER, handler=peers.whole),
+    Route(method="POST", path="/peers/{name}/echo", least=OPERATOR, handler=peers.echo),
+    Route(method="GET", path="/callers", least=VIEWER, handler=callers.whole),
+    Route(method="POST", path="/callers/allow", least=ADMIN, handler=callers.allow),
+    Route(method="GET", path="/quality", least=VIEWER, handler=quality.whole),
+    Route(method="GET", path="/events", least=VIEWER, handler=happenings.whole),
+    Route(method="GET", path="/account", least=VIEWER, handler=accounts.own),
+    Route(method="POST", path="/account/password", least=VIEWER, handler=accounts.change_own_password),
+    Route(method="GET", path="/accounts", least=ADMIN, handler=accounts.whole),
+    Route(method="POST", path="/accounts/add", least=ADMIN, handler=accounts.add),
+    Route(method="POST", path="/accounts/{name}/role", least=ADMIN, handler=accounts.change_role),
+    Route(method="POST", path="/accounts/{name}/password", least=ADMIN, handler=accounts.change_password),
+    Route(method="POST", path="/accounts/{name}/remove", least=ADMIN, handler=accounts.remove),
+)

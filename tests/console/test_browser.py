@@ -1,0 +1,221 @@
+"""The console as a person has it: Debian's Chromium, driven by Playwright, judged by axe-core."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.states import Role, SeriesState
+from tests.console import filled
+from tests.console.browsing import PASSWORD, Site, serving, site
+from tests.console.conftest import peers
+from tests.console.filled import GAPPED, SERIES
+from tests.console.test_pages import Editor, dead
+from tests.node.receiving import free_port
+from tests.waiting import eventually
+
+CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 420, "height": 900}
+PAGES = (
+    "/",
+    "/series",
+    f"/series/{SERIES}",
+    f"/series/{GAPPED}",
+    "/queue",
+    "/peers",
+    "/callers",
+    "/quality",
+    "/events",
+    "/account",
+    "/accounts",
+)
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def web(filled_root: Path, tmp_path: Path) -> Iterator[tuple[Site, str]]:
+    """A console that is served, with an account for each role."""
+    here = site(filled.copied(filled_root, tmp_path / "root"), *peers(), console_port=free_port())
+    here.console.editor = Editor()
+    for role in Role:
+        here.add(str(role), role)
+    with serving(here) as address:
+        yield here, address
+    here.console.close()
+
+
+class Person:
+    """Somebody in front of a screen; what the browser complains of is kept."""
+
+    def __init__(self, chromium: Any, address: str, **settings: Any) -> None:
+        self.address = address
+        self.context = chromium.new_context(**({"viewport": WIDE} | settings))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.complaints: list[str] = []
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("dialog", self._asked)
+        self.asked: list[str] = []
+
+    def _asked(self, dialog: Any) -> None:
+        self.asked.append(dialog.message)
+        dialog.accept()
+
+    def log_in(self, role: Role) -> Person:
+        self.page.goto(f"{self.address}/login")
+        self.page.get_by_label("Name").fill(str(role))
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("heading", name="Overview").wait_for()
+        return self
+
+    def go(self, path: str) -> Any:
+        self.page.goto(self.address + path)
+        return self.page
+
+
+def test_each_role_logs_in_and_out_by_the_keyboard(chromium: Any, web: tuple[Site, str]) -> None:
+    for role in Role:
+        person = Person(chromium, web[1])
+        page = person.go("/login")
+        page.keyboard.type(str(role))  # the field has the focus
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Overview").wait_for()
+        assert page.get_by_role("link", name="Accounts").count() == (role is Role.ADMIN)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+        page.get_by_role("button", name="Log out").press("Enter")
+        page.get_by_role("heading", name="Log in").wait_for()
+        assert person.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_everybody_can_use_every_page(
+    chromium: Any, web: tuple[Site, str], scheme: str, size: dict[str, int]
+) -> None:
+    """No serious fault of accessibility (axe-core), nothing wider than the screen, no complaint."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    person = Person(chromium, web[1], color_scheme=scheme, viewport=size).log_in(Role.ADMIN)
+    faults = {}
+    for path in PAGES:
+        page = person.go(path)
+        page.wait_for_load_state("networkidle")
+        found = axe.run(page).response["violations"]
+        serious = [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found if v["impact"] in SERIOUS]
+        too_wide = page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
+        if serious or too_wide:
+            faults[path] = [*serious, *(["wider than the screen"] if too_wide else [])]
+    assert faults == {}
+    assert person.asked == []  # nothing that others wrote was run
+    assert person.complaints == []
+
+
+def test_a_series_is_looked_at(chromium: Any, web: tuple[Site, str]) -> None:
+    person = Person(chromium, web[1]).log_in(Role.VIEWER)
+    page = person.go("/series")
+    page.get_by_label("UID, calling AE title or body part").fill("abdom")
+    playwright.expect(page.locator("#found tbody tr")).to_have_count(1)
+    page.get_by_role("link", name=SERIES).click()
+    page.get_by_role("heading", name=f"Series {SERIES}").wait_for()
+    assert "L3 at 75 mm" in page.locator(".anatomy svg").get_attribute("aria-label")
+    slider = page.get_by_role("slider")
+    where = page.locator("output")
+    assert where.text_content() == "Slice 16 of 24, instance 16, 75.0 mm, score 25.0"
+    slider.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowLeft"):
+        slider.press(key)
+    assert where.text_content().startswith("Slice 23 of 24, instance 23, 110.0 mm")
+    page.get_by_text("lung", exact=True).click()
+    image = page.locator(".viewer img")
+    playwright.expect(image).to_have_attribute("src", re.compile(r"/22\?window=lung$"))
+    assert eventually(lambda: image.evaluate("it => it.naturalWidth")) == 64
+    picture = page.locator(".anatomy image").first.bounding_box()
+    page.mouse.click(picture["x"] + 20, picture["y"] + picture["height"] - 0.1)
+    assert where.text_content().startswith("Slice 1 of 24")
+    assert person.complaints == []
+
+
+def test_a_series_arrives_while_somebody_watches(chromium: Any, web: tuple[Site, str]) -> None:
+    here, address = web
+    page = Person(chromium, address).log_in(Role.VIEWER).go(f"/series/{GAPPED}")
+    page.get_by_text("1 gap, 3 slices missing").wait_for()
+    filled.fill_the_gap(here.store)
+    page.get_by_text("11 axial slices every 5.00 mm").wait_for()
+    assert page.get_by_text("3 slices missing").count() == 0
+    filled.close_all(here.store)
+    filled.hold(here.store, GAPPED, SeriesState.NOT_ELIGIBLE, "no CT")
+    playwright.expect(page.locator("#progress[hx-get]")).to_have_count(0, timeout=20_000)
+    assert page.get_by_text("not eligible").count() == 1
+
+
+def test_updates_can_be_paused(chromium: Any, web: tuple[Site, str]) -> None:
+    here, address = web
+    page = Person(chromium, address).log_in(Role.VIEWER).page
+    page.get_by_role("button", name="Pause updates").click()
+    assert page.get_by_role("button", name="Updates are paused").get_attribute("aria-pressed") == "true"
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    filled.close_all(here.store)
+    assert page.evaluate("htmx.trigger('#live', 'htmx:beforeRequest', {})") is False  # nothing is asked for
+    page.get_by_role("button", name="Updates are paused").click()
+    page.get_by_text("Nobody is connected.").wait_for()
+    assert asked and all(url.endswith("/overview") for url in asked)
+
+
+def test_an_operator_retries_a_dead_letter(chromium: Any, web: tuple[Site, str]) -> None:
+    here, address = web
+    (number,) = dead(here)
+    page = Person(chromium, address).log_in(Role.OPERATOR).go("/queue")
+    page.get_by_role("button", name=f"Retry delivery {number}").click()
+    page.get_by_text("It is tried again now.").wait_for()
+    page.get_by_text("None: every result has arrived or is on its way.").wait_for()
+    assert dead(here) == []
+
+
+def test_an_operator_releases_a_series_after_a_question(chromium: Any, web: tuple[Site, str]) -> None:
+    here, address = web
+    filled.hold(here.store, SERIES, SeriesState.HELD, "two patients")
+    person = Person(chromium, address).log_in(Role.OPERATOR)
+    person.go("/queue").get_by_role("button", name=f"Release series {SERIES}").click()
+    person.page.get_by_text("Released: it goes on now.").wait_for()
+    assert person.asked == ["Release this series, and all that its contradiction holds?"]
+    assert here.store.series(SERIES).state is SeriesState.QUEUED
+
+
+def test_an_operator_calls_a_peer(chromium: Any, web: tuple[Site, str]) -> None:
+    page = Person(chromium, web[1]).log_in(Role.OPERATOR).go("/peers")
+    page.get_by_role("button", name="C-ECHO").click()
+    page.get_by_text(re.compile("refuses connections on port")).wait_for()
+    assert page.url.endswith("/peers")
+
+
+def test_an_administrator_lets_a_caller_in(chromium: Any, web: tuple[Site, str]) -> None:
+    here, address = web
+    page = Person(chromium, address).log_in(Role.ADMIN).go("/callers")
+    page.get_by_role("button", name="Allow STRANGER from 10.0.0.1").click()
+    page.get_by_text("Added to the peers.").wait_for()
+    assert here.console.editor.peers == [("STRANGER", "STRANGER", "10.0.0.1", True)]  # type: ignore[attr-defined]

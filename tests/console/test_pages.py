@@ -1,0 +1,397 @@
+"""What the pages say, and what their buttons do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from node.console.pages.callers import suggested_name
+from node.console.pages.rendering import lasting, moment, precise, short, size
+from storage import arrivals, deliveries, events, schema
+from storage.errors import ConfigError, LedgerDown
+from storage.states import DeliveryState, Role, SeriesState
+from tests.console import filled
+from tests.console.browsing import PASSWORD, Site, form_token, log_in, send
+from tests.console.filled import GAPPED, NOW, SERIES, STUDY
+from tests.node.results import job_statuses
+
+
+@pytest.fixture(scope="module")
+def viewer(shown: Site) -> TestClient:
+    return shown.visitor(Role.VIEWER)
+
+
+def words(text: str) -> str:
+    """A page as it is read."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text)).strip()
+
+
+def dead(here: Site) -> list[int]:
+    with here.store.ledger.reading() as connection:
+        return [r.id for r in deliveries.unsettled(connection) if r.state is DeliveryState.DEAD]
+
+
+def done(here: Site) -> list[str]:
+    """What the console recorded, the newest first."""
+    with here.store.ledger.reading() as connection:
+        found = [e for e in events.recent(connection, 50) if e.kind == "console"]
+    return [f"{e.subject}: {e.detail}" for e in found if "logged in" not in e.detail]
+
+
+def test_monitors_need_no_login(shown: Site) -> None:
+    assert [shown.browser().get(path).text for path in ("/healthz", "/readyz")] == ["alive", "ready"]
+
+
+def test_a_node_without_room_or_database_is_not_ready(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = here.browser()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: (1000, 999, 1))
+    monkeypatch.setattr("node.console.pages.health.shutil.disk_usage", lambda _: Usage(free=1))
+    assert browser.get("/readyz").status_code == 503
+
+    def down() -> None:
+        raise LedgerDown("no")
+
+    monkeypatch.setattr(here.console.ledger, "reading", down)
+    assert browser.get("/readyz").status_code == 503
+    assert browser.get("/healthz").status_code == 200
+
+
+class Usage:
+    def __init__(self, *, free: int) -> None:
+        self.free = free
+
+
+def test_a_database_that_is_down_is_said(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = here.visitor(Role.VIEWER)
+
+    def down() -> None:
+        raise LedgerDown("no")
+
+    monkeypatch.setattr(here.console.ledger, "reading", down)
+    answer = browser.get("/queue")
+    assert (answer.status_code, answer.text) == (503, "the database does not answer")
+
+
+def test_the_overview(viewer: TestClient) -> None:
+    page = words(viewer.get("/").text)
+    for sentence in (
+        "1 associations open",
+        "1 series being received",
+        "0 waiting for analysis",
+        "1 analysed",
+        "1 results on their way",
+        "1 dead letters",
+        "0 held for a person",
+        "CT1 10.0.0.9 1 min 41 s",
+        "pacs dead 1 pacs waiting 1",
+    ):
+        assert sentence in page
+    assert "pydicom 3.0" in page
+
+
+def test_the_overview_asks_again_for_what_changes(viewer: TestClient) -> None:
+    assert 'hx-get="/overview" hx-trigger="every 5s"' in viewer.get("/").text
+    part = viewer.get("/overview").text
+    assert part.lstrip().startswith('<ul class="tiles"') and "<html" not in part
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [GAPPED, SERIES]),
+        ("search=2.25.1003", [GAPPED]),
+        (f"search={STUDY}", [GAPPED, SERIES]),
+        ("search=CT1", [GAPPED]),
+        ("search=ct1", []),
+        ("search=abdom", [SERIES]),
+        ("search=%25", []),
+        ("search=_", []),
+        ("state=analysed", [SERIES]),
+        ("state=receiving", [GAPPED]),
+        ("state=held", []),
+        ("search=1003&state=analysed", []),
+        ("before=1000500.0_9", [SERIES]),
+    ],
+)
+def test_series_are_found(viewer: TestClient, query: str, found: list[str]) -> None:
+    page = viewer.get(f"/series?{query}").text
+    assert re.findall(r'href="/series/([0-9.]+)"', page) == found
+
+
+def test_htmx_gets_the_table_alone(viewer: TestClient) -> None:
+    answer = viewer.get("/series", headers={"HX-Request": "true", "HX-Target": "found"})
+    assert "<html" not in answer.text and "analysed" in answer.text
+
+
+def test_the_list_has_pages(here: Site) -> None:
+    with here.store.ledger.writing() as connection:
+        for number in range(119):
+            values = {
+                "series_instance_uid": f"2.25.7{number:03}",
+                "study_instance_uid": STUDY,
+                "modality": "CT",
+            }
+            times = {"first_received_at": 1.0, "last_received_at": 10.0 + number // 2}
+            connection.execute(
+                schema.series.insert().values(**values, **times, state=SeriesState.RECEIVING, instances=1)
+            )
+    browser, found, path = here.visitor(Role.VIEWER), [], "/series?search=&state="
+    pages = []
+    while path:
+        page = browser.get(path).text
+        pages.append(re.findall(r'href="/series/([0-9.]+)"', page))
+        found += pages[-1]
+        older = re.search(r'href="([^"]+)" rel="next"', page)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert [len(page) for page in pages] == [50, 50, 21]
+    assert len(set(found)) == 121
+    assert found[:2] == [GAPPED, SERIES]
+
+
+def test_one_series(viewer: TestClient) -> None:
+    page = words(viewer.get(f"/series/{SERIES}").text)
+    for sentence in (
+        "24 axial slices every 5.00 mm, from 0.0 to 115.0 mm. No gap, no place twice.",
+        "Body part ABDOMEN 91 % &lt;B&gt;LEG&lt;/B&gt; disagrees",
+        "L3 z 75.0 mm, slice 16 93 %, 70 to 80 mm",
+        "T12 not in field",
+        "Contrast medium yes 97 %",
+        "Model reference 9.9.9",
+        "SR 2.25.501 1 4.1 kB pacs waiting 1",
+        "SEG 2.25.502 1 4.1 kB pacs dead 1",
+        "&lt;b&gt;&amp;&#34;&#39;&lt;/b&gt; from 10.0.0.9, receiver 0: released",
+    ):
+        assert sentence in page, sentence
+
+
+def test_the_trace_is_in_milliseconds(viewer: TestClient) -> None:
+    page = words(viewer.get(f"/series/{SERIES}").text)
+    for sentence in (
+        "13:46:39.000 0 ms association 4,000 ms",
+        "13:46:40.000 1,000 ms instances stored 2,300 ms 24 instances",
+        "13:46:42.300 3,300 ms complete as revision 1 5,700 ms long quiet:",
+        "13:46:50.250 11,250 ms analysed 1,750 ms reading 0.50 s, models 1.25 s; 2 result objects",
+        "13:46:52.000 13,000 ms SEG to pacs 8,000 ms dead, attempt 1",
+    ):
+        assert sentence in page, sentence
+
+
+def test_a_series_that_is_being_received_shows_its_gap(viewer: TestClient) -> None:
+    page = viewer.get(f"/series/{GAPPED}").text
+    read = words(page)
+    assert "1 gap, 3 slices missing; 1 at a place that has one already." in read
+    assert "3 slices missing between instance 4 and 8 (20.0 mm)" in read
+    assert "Expected by mpps 10 instances, 2 missing" in read
+    assert f'hx-get="/series/{GAPPED}/progress?state=receiving" hx-trigger="every 2s"' in page
+    assert page.count('class="gap"') == 1 and page.count('class="twice"') == 1
+
+
+def test_the_page_is_another_one_when_the_series_went_on(viewer: TestClient) -> None:
+    still = viewer.get(f"/series/{GAPPED}/progress?state=receiving")
+    gone_on = viewer.get(f"/series/{SERIES}/progress?state=receiving")
+    assert ("hx-refresh" in still.headers, gone_on.headers.get("hx-refresh")) == (False, "true")
+
+
+def test_the_levels_are_drawn_beside_the_projections(viewer: TestClient) -> None:
+    page = viewer.get(f"/series/{SERIES}").text
+    assert f"/series/{SERIES}/projections/0/coronal.png" in page
+    assert 'class="level"' in page and "L3 at 75 mm" in page
+    assert re.findall(r'class="region"[^>]*>(\w+)<', page) == ["pelvis", "abdomen"]
+
+
+def test_a_series_that_is_not_known(viewer: TestClient) -> None:
+    for path in ("/series/1.2.3", "/series/1.2.3/progress", "/series/1.2.3/slices/0/0"):
+        assert viewer.get(path).status_code == 404
+
+
+def test_a_dead_letter_is_tried_again(here: Site) -> None:
+    browser = here.visitor(Role.OPERATOR)
+    (number,) = dead(here)
+    assert f'aria-label="Retry delivery {number}"' in browser.get("/queue").text
+    answer = send(browser, "/queue/retry", what=str(number))
+    assert answer.headers["location"] == "/queue?said=trying"
+    assert dead(here) == []
+    assert "It is tried again now." in browser.get("/queue?said=trying").text
+    assert done(here) == [f"some-operator: try again {number}: 1 deliveries"]
+    assert [job.name for job in job_statuses(here.store).values()] == ["deliver"]
+
+
+@pytest.mark.parametrize(("what", "count"), [("dead", 1), ("to pacs", 2)])
+def test_several_are_tried_again(here: Site, what: str, count: int) -> None:
+    send(here.visitor(Role.OPERATOR), "/queue/retry", what=what)
+    assert done(here) == [f"some-operator: try again {what}: {count} deliveries"]
+
+
+@pytest.mark.parametrize("what", ["", "999", "to nobody", "stored", "withdrawn"])
+def test_nothing_to_try_again(here: Site, what: str) -> None:
+    assert send(here.visitor(Role.OPERATOR), "/queue/retry", what=what).status_code == 409
+    assert done(here) == []
+
+
+def test_a_series_is_analysed_again(here: Site) -> None:
+    browser = here.visitor(Role.OPERATOR)
+    answer = send(browser, f"/series/{SERIES}/retry")
+    assert answer.headers["location"] == f"/series/{SERIES}?said=analysing"
+    assert (here.store.series(SERIES).state, here.store.series(SERIES).revision) == (SeriesState.QUEUED, 2)
+    assert done(here) == [f"some-operator: analyse again as revision 2: series {SERIES}"]
+    assert send(browser, f"/series/{GAPPED}/retry").status_code == 409
+
+
+def test_a_held_series_is_released(here: Site) -> None:
+    browser = here.visitor(Role.OPERATOR)
+    assert send(browser, f"/series/{SERIES}/release").status_code == 409
+    held = schema.series.update().where(schema.series.c.series_instance_uid == SERIES)
+    with here.store.ledger.writing() as connection:
+        connection.execute(held.values(state=SeriesState.HELD, reason="two patients"))
+    assert "two patients" in browser.get("/queue").text
+    assert send(browser, f"/series/{SERIES}/release").status_code == 303
+    assert here.store.series(SERIES).state is SeriesState.QUEUED
+    assert done(here)[0] == f"some-operator: released series {SERIES}"
+
+
+def test_a_viewer_sees_no_button_that_is_not_for_him(viewer: TestClient) -> None:
+    for path in ("/queue", "/peers", "/callers", f"/series/{SERIES}"):
+        forms = re.findall(r'<form[^>]*action="([^"]+)"', viewer.get(path).text)
+        assert set(forms) == {"/logout"}, path
+
+
+def test_a_peer_that_does_not_answer_says_why(here: Site) -> None:
+    browser = here.visitor(Role.OPERATOR)
+    token = form_token(browser)
+    answer = browser.post("/peers/pacs/echo", data={"form_token": token}, headers={"HX-Request": "true"})
+    assert "refuses connections on port" in answer.text and "<html" not in answer.text
+    assert done(here) == ["some-operator: C-ECHO to pacs: no answer"]
+    assert "C-ECHO to pacs" in browser.post("/peers/pacs/echo", data={"form_token": token}).text
+    for name in ("CT1", "nobody"):
+        assert browser.post(f"/peers/{name}/echo", data={"form_token": token}).status_code == 404
+
+
+def test_peers_show_when_they_were_heard(viewer: TestClient) -> None:
+    page = words(viewer.get("/peers").text)
+    assert "CT1 CT1 Calls from 10.0.0.9" in page and "Last association 2 min ago" in page
+    assert "Results 1 dead 1 waiting" in page
+
+
+class Editor:
+    """Takes down what it is told."""
+
+    def __init__(self, error: str = "") -> None:
+        self.peers: list[tuple[str, str, str, bool]] = []
+        self._error = error
+
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+        if self._error:
+            raise ConfigError(self._error)
+        self.peers.append((name, ae_title, host, may_send))
+
+
+def test_a_rejected_caller_is_let_in(here: Site) -> None:
+    here.console.editor = editor = Editor()
+    browser = here.visitor(Role.ADMIN)
+    assert "no peer has this AE title" in browser.get("/callers").text
+    answer = send(browser, "/callers/allow", ae_title="STRANGER", host="10.0.0.1", name="CT2")
+    assert answer.headers["location"] == "/callers?said=allowed"
+    assert editor.peers == [("CT2", "STRANGER", "10.0.0.1", True)]
+    assert done(here) == ["some-admin: allowed STRANGER from 10.0.0.1 as peer CT2"]
+
+
+def test_a_configuration_that_would_be_wrong_is_refused(here: Site) -> None:
+    here.console.editor = Editor("config.yaml:3:1: peers[2].name: 'CT2' is the name of peers[0] already")
+    answer = send(here.visitor(Role.ADMIN), "/callers/allow", ae_title="A", host="10.0.0.1", name="CT2")
+    assert answer.status_code == 422
+    assert "is the name of peers[0] already" in words(answer.text)
+    assert done(here) == []
+
+
+def test_without_an_editor_the_page_says_what_to_write(here: Site) -> None:
+    answer = send(here.visitor(Role.ADMIN), "/callers/allow", ae_title="A", host="10.0.0.1", name="CT2")
+    assert answer.status_code == 422
+    assert "{name: CT2, ae_title: A, may_send: true, hosts: [10.0.0.1]}" in answer.text
+
+
+def test_the_quality_of_data(viewer: TestClient) -> None:
+    page = words(viewer.get("/quality").text)
+    assert "100 % 1 of 1 2.25.1002 : header" in page
+    assert "0 % 0 of 1" in page  # ContrastBolusAgent
+    assert viewer.get("/quality?days=0").status_code == 404
+
+
+def test_events_of_one_subject(viewer: TestClient) -> None:
+    page = words(viewer.get("/events?subject=STRANGER").text)
+    assert "no peer has this AE title" in page and "console" not in page.partition("Events")[2]
+
+
+def test_the_own_password(here: Site) -> None:
+    browser, elsewhere = here.visitor(Role.VIEWER), here.visitor(Role.VIEWER)
+    new = {"password": "another horse battery", "again": "another horse battery"}
+    assert send(browser, "/account/password", old="wrong wrong wrong", **new).status_code == 403
+    assert (
+        send(browser, "/account/password", old=PASSWORD, password="short", again="short").status_code == 422
+    )
+    assert send(browser, "/account/password", old=PASSWORD, **(new | {"again": "x"})).status_code == 422
+    assert send(browser, "/account/password", old=PASSWORD, **new).status_code == 303
+    assert browser.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 401  # whoever had the old one is out
+    assert log_in(here.browser(), "some-viewer", PASSWORD).status_code == 401
+    assert log_in(here.browser(), "some-viewer", "another horse battery").status_code == 303
+
+
+def test_an_administrator_manages_accounts(here: Site) -> None:
+    browser, new = here.visitor(Role.ADMIN), {"password": PASSWORD, "again": PASSWORD}
+    assert send(browser, "/accounts/add", name="Eve", role="viewer", **new).status_code == 303
+    assert send(browser, "/accounts/add", name="eve", role="viewer", **new).status_code == 422
+    assert send(browser, "/accounts/add", name="bob", role="king", **new).status_code == 422
+    eve = here.browser()
+    assert log_in(eve, "eve").status_code == 303
+    assert "eve" in words(browser.get("/accounts").text)
+    assert send(browser, "/accounts/eve/role", role="operator").status_code == 303
+    assert "operator" in words(eve.get("/account").text)
+    other = {"password": "another horse battery", "again": "another horse battery"}
+    assert send(browser, "/accounts/eve/password", **other).status_code == 303
+    assert eve.get("/account").status_code == 401
+    assert log_in(eve, "eve", "another horse battery").status_code == 303
+    assert send(browser, "/accounts/eve/remove").status_code == 303
+    assert eve.get("/account").status_code == 401
+    assert [line for line in done(here) if line.startswith("some-admin")] == [
+        "some-admin: removed account eve",
+        "some-admin: set the password of account eve",
+        "some-admin: made account eve operator",
+        "some-admin: added account eve as viewer",
+    ]
+
+
+def test_the_last_administrator_stays(here: Site) -> None:
+    browser = here.visitor(Role.ADMIN)
+    for path, fields in (("remove", {}), ("role", {"role": "viewer"})):
+        answer = send(browser, f"/accounts/some-admin/{path}", **fields)
+        assert (answer.status_code, "is the last administrator" in answer.text) == (422, True)
+    here.add("second", Role.ADMIN)
+    assert send(browser, "/accounts/second/role", role="viewer").status_code == 303
+
+
+def test_associations_that_end_are_gone_from_the_overview(here: Site) -> None:
+    filled.close_all(here.store)
+    assert "Nobody is connected." in here.visitor(Role.VIEWER).get("/overview").text
+    with here.store.ledger.reading() as connection:
+        assert arrivals.open_associations(connection) == []
+
+
+def test_how_values_are_written() -> None:
+    assert [size(n) for n in (12, 4096, 2.5e6, 3e9, 7.25e12)] == [
+        "12 B",
+        "4.1 kB",
+        "2.5 MB",
+        "3.0 GB",
+        "7.2 TB",
+    ]
+    assert [lasting(s) for s in (0.0123, 4.25, 65, 7500)] == ["12 ms", "4.2 s", "1 min 5 s", "2 h 5 min"]
+    assert (moment(NOW), precise(0.0625), moment(None)) == ("1970-01-12 13:56:40", "00:00:00.062", "")
+    assert (short("2.25.1"), short("1.2.3456789012345678901")) == ("2.25.1", "…6789012345678901")
+    assert [suggested_name(ae) for ae in ("CT 1", "<b>&\"'</b>", "  ", "..")] == [
+        "CT-1",
+        "b-b",
+        "peer",
+        "peer",
+    ]
