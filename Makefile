@@ -48,12 +48,14 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks
 
-bench: setup-test  ## Receiving beside DCMTK, Orthanc and pynetdicom; associations; the gate; completion; models
+bench: setup-test  ## Receiving beside others; associations; the console; the gate; completion; models
 	for n in 1 2 4 8 16; do PATH="$$PATH:$(CURDIR)/$(BIN)" $(CTNODE) bench receive --associations $$n || exit 1; done
 	$(CTNODE) bench association
+	$(CTNODE) bench console
 	$(CTNODE) bench gate
 	$(CTNODE) bench completion
 	$(CTNODE) bench models
+	$(CTNODE) bench results
 
 clean:  ## Remove the virtual environment and build products; never the node's data
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -18,7 +18,6 @@ from rich.progress import Progress
 
 from inference.findings import Axis, Findings
 from inference.folder import Found, find
-from inference.folder_results import ResultFolder
 from inference.report import Report, Seconds, analysed, refused, to_json, to_table, unanalysed
 from inference.series import ReadVolume, RefusedVolume, SeriesHeaders, read_headers, read_part, refusal
 from storage import logs
@@ -26,6 +25,9 @@ from storage.errors import CtnodeError
 from storage.geometry.gate import PartVerdict
 from storage.kinds import DEFAULT_KINDS, Kind
 from storage.logs import log
+
+if TYPE_CHECKING:
+    from inference.folder_results import ResultFolder
 
 EXIT_UNFORESEEN: Final = 1
 EXIT_NO_DICOM: Final = 2
@@ -63,7 +65,7 @@ def analyze(
         raise typer.BadParameter("say where the report goes; or --results, for DICOM", param_hint="--json")
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise typer.BadParameter("its folder does not exist", param_hint="--json")
-    kept = None if results is None else ResultFolder(folder=results, kinds=_kinds(kinds))
+    kept = None if results is None else _result_folder(results, kinds)
     logs.configure("analyze")
     console = Console(stderr=True)
     found = find(path)
@@ -81,6 +83,13 @@ def analyze(
         raise typer.Exit(EXIT_UNFORESEEN)
     if kept is not None and kept.faults():
         raise typer.Exit(EXIT_HELD)
+
+
+def _result_folder(folder: Path, kinds: str) -> ResultFolder:
+    """The builders load torch: no other command waits for it."""
+    from inference.folder_results import ResultFolder
+
+    return ResultFolder(folder=folder, kinds=_kinds(kinds))
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:
@@ -219,6 +228,19 @@ def bench_models(
         )
 
     figures = bench(load, rounds=rounds)
+    Console().print(table(figures))
+    if json_file is not None:
+        json_file.write_text(to_json(figures), encoding="utf-8")
+
+
+def bench_results(
+    rounds: Annotated[int, typer.Option(min=1, help="The median counts, after one that does not.")] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """Bytes and CPU seconds of each kind of result object of 600 slices of 512 x 512."""
+    from inference.bench_results import bench, table, to_json
+
+    figures = bench(lambda: _analyser("cpu"), rounds=rounds)
     Console().print(table(figures))
     if json_file is not None:
         json_file.write_text(to_json(figures), encoding="utf-8")

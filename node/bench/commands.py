@@ -16,10 +16,12 @@ from rich.console import Console
 
 from node.bench import series
 from node.bench.association import Associations, idle_share, set_up
+from node.bench.console import ConsoleFigures
+from node.bench.console import measure as pages
 from node.bench.gate import GateFigures, measure
 from node.bench.receive import Figures, compare
-from node.bench.receivers import installed, ours, write_ahead
-from node.bench.tables import association_table, gate_table, receive_table
+from node.bench.receivers import NAME, installed, ours, write_ahead
+from node.bench.tables import association_table, console_table, gate_table, receive_table
 
 app: Final = typer.Typer()
 bench_app: Final = typer.Typer(no_args_is_help=True)
@@ -44,6 +46,9 @@ SPARES_MORE: Final = 9
 
 SPARES_MAX: Final = 64
 """What the configuration allows."""
+
+SENDERS, PAGES_MATRIX = 4, "256"
+"""Of the benchmark of the console: small slices, so that receiving lasts as long as a few pages are read."""
 
 IDLE: Final = 8
 """Silent associations."""
@@ -124,6 +129,26 @@ def gate(
     _write(json_file, figures)
 
 
-def _write(json_file: Path | None, figures: Figures | GateFigures | Associations) -> None:
+@bench_app.command("console")
+def console_pages(
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
+    filled_series: Annotated[int, typer.Option(min=1, help="Series in the ledger.")] = 200,
+    filled_instances: Annotated[int, typer.Option(min=1, help="Instances of each of them.")] = 500,
+    instances: Annotated[int, typer.Option(min=20, help="Instances that each of four senders sends.")] = 2000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
+) -> None:
+    """What the console's pages take while instances arrive, and what they cost the receivers."""
+    with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
+        folder = Path(name)
+        files = series.simulated(folder / "ct", seed=1, slices=SIMULATED, options=("--matrix", PAGES_MATRIX))
+        sent = series.copies(files, folder, series=SENDERS, instances=instances)
+        size = sum(file.stat().st_size for each in sent for file in each)
+        write_ahead(folder / NAME, spares=min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE))
+        figures = pages(sent, folder, series=filled_series, instances=filled_instances, rounds=rounds)
+    console.print(console_table(figures))
+    _write(json_file, figures)
+
+
+def _write(json_file: Path | None, figures: Figures | GateFigures | Associations | ConsoleFigures) -> None:
     if json_file is not None:
         json_file.write_text(json.dumps(asdict(figures), indent=1) + "\n")

@@ -105,7 +105,7 @@ def take_turn(
     os.sync()  # what others left to be written is not written at our expense
     with running(receiver, folder) as it, senders(it.port, series) as ready:
         before_s = cpu_s(it.pid)
-        seconds = _sent(receiver, ready)
+        seconds = receiving_s(receiver.name, ready)
         instances = sum(len(files) - WARM_UP for files in series)
         cpu_ms = 1000 * (cpu_s(it.pid) - before_s) / instances
     if (found := kept(receiver.name, folder)) != truth:
@@ -149,13 +149,13 @@ def _hear(sender: subprocess.Popen[str]) -> list[str]:
     return line.split()
 
 
-def _sent(receiver: Receiver, ready: Sequence[subprocess.Popen[str]]) -> float:
-    """Seconds from the first sender's start to the last one's end."""
+def receiving_s(name: str, ready: Sequence[subprocess.Popen[str]]) -> float:
+    """Let senders send; seconds from the first one's start to the last one's end. Raises NotStored."""
     for sender in ready:
         _tell(sender, "")
     answers = [_hear(sender) for sender in ready]
     if refused := sum(int(answer[2]) for answer in answers):
-        raise NotStored(f"{receiver.name} refused {refused} instances")
+        raise NotStored(f"{name} refused {refused} instances")
     return max(float(answer[1]) for answer in answers) - min(float(answer[0]) for answer in answers)
 
 
@@ -176,7 +176,7 @@ def _syncs_of(receiver: Receiver, files: Sequence[Path], folder: Path) -> int:
         senders(it.port, [files[: WARM_UP + SYNCED_INSTANCES]]) as ready,
     ):
         before = syncs(output)
-        _sent(receiver, ready)
+        receiving_s(receiver.name, ready)
         counted = syncs(output) - before
     shutil.rmtree(folder)
     return counted

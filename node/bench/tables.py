@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from node.bench.association import Associations
+from node.bench.console import ConsoleFigures
 from node.bench.gate import GateFigures
 from node.bench.receive import Figures
 from node.bench.receivers import NAME
@@ -39,4 +40,15 @@ def gate_table(figures: GateFigures) -> Table:
     table.add_row(
         str(figures.slices), figures.verdict, *times, f"{figures.ratio:.3f}", f"{low:.3f}-{high:.3f}"
     )
+    return table
+
+
+def console_table(figures: ConsoleFigures) -> Table:
+    """A page a row, and what they cost."""
+    low, high = figures.cost_range
+    cost = f"cost of receiving {100 * figures.cost:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    filled = f"{figures.series} series, {figures.instances} instances"
+    table = Table("page", "median, ms", caption=f"{filled}; {cost}")
+    for page, took_ms in figures.page_ms.items():
+        table.add_row(page, f"{took_ms:.0f}")
     return table
