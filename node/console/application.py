@@ -39,6 +39,7 @@ def application(console: Console) -> ASGIApp:
         console=console,
         public=[route.path for route in ROUTES if route.least is None],
         polled=[route.path for route in ROUTES if route.polled],
+        monitored=[route.path for route in ROUTES if route.monitored],
     )
 
 

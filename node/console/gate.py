@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.console import tokens
+from node.console.monitors import is_monitor
 from node.console.state import Console
 from storage import accounts
 from storage.accounts import SEEN_S, Session
@@ -50,10 +51,17 @@ class Gate:
     """The application behind it hears from people who are logged in, and of the public paths."""
 
     def __init__(
-        self, app: ASGIApp, *, console: Console, public: Collection[str], polled: Collection[str]
+        self,
+        app: ASGIApp,
+        *,
+        console: Console,
+        public: Collection[str],
+        polled: Collection[str],
+        monitored: Collection[str],
     ) -> None:
         self._app, self._console = app, console
         self._public, self._polled = frozenset(public), frozenset(polled)
+        self._monitored = frozenset(monitored)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -82,7 +90,10 @@ class Gate:
         session = await run_in_threadpool(self._session, request)
         request.state.session = session
         request.state.public = request.url.path in self._public
-        if session is None and not request.state.public:
+        request.state.monitor = request.url.path in self._monitored and is_monitor(
+            request, self._console.config
+        )
+        if session is None and not (request.state.public or request.state.monitor):
             return _to_login(request)
         return None
 

@@ -22,6 +22,7 @@ class Route:
     path: str  # with its parameters in braces
     least: Role | None  # the least role that may; None: nobody has to log in
     handler: Callable[..., Response]
+    monitored: bool = False  # from addresses of `console.metrics_from` nobody has to log in
     polled: bool = False  # a page asks for it by itself: that is not somebody using the session
 
 

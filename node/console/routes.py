@@ -11,6 +11,7 @@ from node.console.pages import (
     happenings,
     health,
     login,
+    metrics,
     overview,
     peers,
     pictures,
@@ -28,6 +29,7 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 ROUTES: Final = (
     Route(method="GET", path="/healthz", least=None, handler=health.alive),
     Route(method="GET", path="/readyz", least=None, handler=health.ready),
+    Route(method="GET", path="/metrics", least=VIEWER, handler=metrics.scrape, polled=True, monitored=True),
     Route(method="GET", path="/login", least=None, handler=login.form),
     Route(method="POST", path="/login", least=None, handler=login.submit),
     Route(method="GET", path="/first", least=None, handler=first.form),
@@ -56,6 +58,7 @@ ROUTES: Final = (
     Route(method="POST", path="/queue/retry", least=OPERATOR, handler=queue.retry),
     Route(method="GET", path="/peers", least=VIEWER, handler=peers.whole),
     Route(method="POST", path="/peers/{name}/echo", least=OPERATOR, handler=peers.echo),
+    Route(method="POST", path="/peers/{name}/probe", least=OPERATOR, handler=peers.probe),
     Route(method="GET", path="/callers", least=VIEWER, handler=callers.whole),
     Route(method="POST", path="/callers/allow", least=ADMIN, handler=callers.allow),
     Route(method="GET", path="/quality", least=VIEWER, handler=quality.whole),

@@ -18,6 +18,7 @@ from node.console.drawing.stacks import Stack
 from node.console.first_start import FirstStart
 from node.console.kept import Kept
 from node.console.throttle import Throttle
+from node.metrics.reading import Reader
 from storage import events
 from storage.accounts import Session
 from storage.blobs import Blobs
@@ -43,6 +44,7 @@ class Console:
     logging_in: threading.Lock = field(default_factory=threading.Lock)  # of the throttle
     first_start: FirstStart = field(default_factory=FirstStart)
     started_at: float = field(default_factory=time.time)
+    metrics: Reader = field(default_factory=Reader)
     images: Images = field(init=False)
     stacks: Kept[list[Stack]] = field(
         default_factory=lambda: Kept(STACKS_KEPT)

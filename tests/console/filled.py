@@ -11,8 +11,9 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
+from node.heartbeat import receiver_name
 from node.intake import Intake
-from storage import arrivals, deliveries, events, expectations, outcomes, schema
+from storage import arrivals, deliveries, events, expectations, heartbeats, outcomes, schema
 from storage.geometry.index import placed_of
 from storage.records import Association, Event, FindingRow, ResultRow, VolumeRow
 from storage.states import Ending, SeriesState, Source
@@ -134,6 +135,8 @@ def fill(store: Store) -> None:
             connection, series_instance_uid=GAPPED, source=Source.MPPS, told_by="2.25.77", count=10,
             sop_instance_uids=None, now=NOW,
         )  # fmt: skip
+        for receiver in range(4):
+            heartbeats.beat(connection, receiver_name(receiver), NOW)
         for number, calling_ae in ((1, "STRANGER"), (2, HOSTILE_AE)):
             detail = f"caller AE {calling_ae!r} from 10.0.0.{number}: no peer has this AE title"
             about = Event(at=NOW - number, kind="rejected", subject=calling_ae, detail=detail)

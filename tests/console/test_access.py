@@ -19,7 +19,7 @@ PUBLIC = {
     ("GET", "/static/console.css"),
     ("GET", "/static/icon.svg"),
 }
-GUARDED = [route for route in ROUTES if route.least is not None]
+GUARDED = [route for route in ROUTES if route.least is not None and not route.monitored]
 CHANGES = [route for route in GUARDED if route.method == "POST"]
 
 
@@ -29,6 +29,10 @@ def name_of(route: Route) -> str:
 
 def test_only_these_need_no_login() -> None:
     assert {(route.method, route.path) for route in ROUTES if route.least is None} == PUBLIC
+
+
+def test_monitors_read_the_metrics_and_no_more() -> None:
+    assert [(route.method, route.path) for route in ROUTES if route.monitored] == [("GET", "/metrics")]
 
 
 def test_the_application_has_the_routes_of_the_table_and_no_other(shown: Site) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from pynetdicom.ae import ApplicationEntity as AE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from starlette.testclient import TestClient
 
 from node.console.pages.callers import suggested_name
 from node.console.pages.rendering import lasting, moment, precise, short, size
 from storage import arrivals, deliveries, events, schema
 from storage.errors import ConfigError, LedgerDown
+from storage.kinds import SOP_CLASSES, Kind
 from storage.states import DeliveryState, Role, SeriesState
 from tests.console import filled
 from tests.console.browsing import PASSWORD, Site, form_token, log_in, send
@@ -266,6 +269,27 @@ def test_a_peer_that_does_not_answer_says_why(here: Site) -> None:
     assert "C-ECHO to pacs" in browser.post("/peers/pacs/echo", data={"form_token": token}).text
     for name in ("CT1", "nobody"):
         assert browser.post(f"/peers/{name}/echo", data={"form_token": token}).status_code == 404
+
+
+def test_what_a_destination_accepts_is_shown(here: Site) -> None:
+    browser, called = here.visitor(Role.OPERATOR), here.console.config.peer("pacs")
+    assert called is not None and called.port is not None
+    ae = AE("MAINPACS")
+    for uid in (SOP_CLASSES[Kind.SR], Verification):
+        ae.add_supported_context(uid)
+    server = ae.start_server(("127.0.0.1", called.port), block=False)
+    try:
+        token = form_token(browser)
+        answer = browser.post("/peers/pacs/probe", data={"form_token": token}, headers={"HX-Request": "true"})
+        assert "Back to the peers" in browser.post("/peers/pacs/probe", data={"form_token": token}).text
+    finally:
+        server.shutdown()
+    text = words(answer.text)
+    assert "accepts SR OK yes, explicit and implicit VR little endian" in text
+    assert "accepts SEG FAILED no:" in text and "<html" not in answer.text
+    assert done(here)[0].startswith("some-operator: probe of pacs: ")
+    for name in ("CT1", "nobody"):
+        assert browser.post(f"/peers/{name}/probe", data={"form_token": token}).status_code == 404
 
 
 def test_peers_show_when_they_were_heard(viewer: TestClient) -> None:

@@ -5,29 +5,38 @@ from __future__ import annotations
 import shutil
 from typing import Final
 
-from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from node.console.state import console_of
+from node.console.state import Console, console_of
+from node.heartbeat import LATE_S, receiver_name
+from storage import heartbeats
 from storage.errors import LedgerDown
 
 MEGABYTE: Final = 1_000_000
 
 
 def alive(request: Request) -> Response:  # noqa: ARG001 - every handler takes one
-    """This process answers."""
+    """200: this process answers. It asks nobody else: who restarts it for another's fault mends nothing."""
     return PlainTextResponse("alive")
 
 
 def ready(request: Request) -> Response:
-    """The database answers, and there is room for instances."""
-    console = console_of(request)
+    """200: instances can be taken; 503: they cannot, or it cannot be told.
+
+    The database answers, every receiver was alive within the last minute, and more than the reserve is free.
+    """
+    is_ready = _is_ready(console_of(request))
+    return PlainTextResponse("ready" if is_ready else "not ready", status_code=200 if is_ready else 503)
+
+
+def _is_ready(console: Console) -> bool:
+    receivers = [receiver_name(number) for number in range(console.config.node.receiver_count)]
     try:
         with console.ledger.reading() as connection:
-            connection.execute(text("SELECT 1"))
+            beats = heartbeats.last(connection, receivers)
         free_bytes = shutil.disk_usage(console.root).free
     except (LedgerDown, OSError):
-        return PlainTextResponse("not ready", status_code=503)
-    has_room = free_bytes > console.config.storage.reserve_mb * MEGABYTE
-    return PlainTextResponse("ready" if has_room else "not ready", status_code=200 if has_room else 503)
+        return False
+    late = [name for name in receivers if console.clock() - beats.get(name, 0.0) > LATE_S]
+    return not late and free_bytes > console.config.storage.reserve_mb * MEGABYTE

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from node.addresses import PeerAddress
 from node.config import Peer
 from node.console.pages.parameters import PeerName
 from node.console.pages.rendering import page
 from node.console.state import console_of, tell
+from node.destinations import destination
+from node.doctor.findings import Finding, Outcome
+from node.doctor.services import offered
 from node.echo import echo as send_echo
 from node.transport import Timeouts
 from storage import callers, deliveries
@@ -27,8 +32,8 @@ def whole(request: Request) -> Response:
         heard = callers.last_heard(connection)
         counts = deliveries.count_by_state(connection)
     of_name: dict[str, list[tuple[str, int]]] = {}
-    for (destination, state), count in sorted(counts.items()):
-        of_name.setdefault(destination, []).append((str(state), count))
+    for (name, state), count in sorted(counts.items()):
+        of_name.setdefault(name, []).append((str(state), count))
     return page(
         request,
         "peers.html",
@@ -51,6 +56,22 @@ def echo(request: Request, name: PeerName) -> Response:
     tell(request, f"C-ECHO to {name}: {'answered' if answer.answered else 'no answer'}")
     is_part = "hx-request" in request.headers
     return page(request, "echo.html" if is_part else "echo_page.html", answer=answer, peer=_named(peer))
+
+
+def probe(request: Request, name: PeerName) -> Response:
+    """What a destination accepts of what we would send and ask, as `ctnode doctor` finds it."""
+    console = console_of(request)
+    found = destination(console.config, name)
+    if found is None or not isinstance(found.way, PeerAddress):
+        raise HTTPException(404, "no peer of this name gets results")
+    checks = offered(console.config, found, found.way, PATIENCE)
+    tell(request, f"probe of {name}: {_accepted(checks)} of {len(checks)} as they must be")
+    is_part = "hx-request" in request.headers
+    return page(request, "probe.html" if is_part else "probe_page.html", checks=checks, peer=found.name)
+
+
+def _accepted(checks: Sequence[Finding]) -> int:
+    return sum(each.outcome is Outcome.OK for each in checks)
 
 
 def _named(peer: Peer) -> str:
