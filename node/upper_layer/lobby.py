@@ -91,9 +91,14 @@ class Lobby:
             connection.close()
 
     def stop_listening(self) -> None:
-        """Close the listeners, and return when that is done. Who is here already may still ask."""
+        """Close the listeners, and return when that is done. Who is here already may still ask.
+
+        Also where it was never started: a listener that is left open is a port that nobody else gets.
+        """
         self._listens = False
-        if self._ring():
+        if self._thread.ident is None:
+            self._close_listeners()
+        elif self._ring():
             self._deaf.wait()
 
     def stop(self) -> None:
@@ -147,13 +152,16 @@ class Lobby:
         """Do what other threads want, and listen again after a pause."""
         if not self._listens and not self._deaf.is_set():
             self._stop_taking()
-            for listener in self._listeners:
-                listener.socket.close()
-            self._deaf.set()
+            self._close_listeners()
         if self._resume_at is not None and now >= self._resume_at:
             self._resume_at = None
             if self._listens:
                 self._listen()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.socket.close()
+        self._deaf.set()
 
     def _listen(self) -> None:
         for listener in self._listeners:
@@ -289,7 +297,5 @@ class Lobby:
             self._forget(each)
         while self._leaving:
             self._leaving.popleft()[0].close()
-        for listener in self._listeners:
-            listener.socket.close()
-        self._deaf.set()
+        self._close_listeners()
         self._selector.close()

@@ -37,6 +37,18 @@ REQUEST = associate_rq([(CTImageStorage, LE)])
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
+def test_a_lobby_that_was_never_started_gives_its_port_back() -> None:
+    """A process that is told to stop while it starts must not hold the port of the next one."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    lobby = Lobby([Listener(socket=listening, tls=None)], artim_s=5, max_half_open=5, called=lambda *_: None)
+    stopping = threading.Thread(target=lambda: (lobby.stop_listening(), lobby.stop()), daemon=True)
+    stopping.start()
+    stopping.join(10)
+    assert not stopping.is_alive()
+    socket.create_server(("127.0.0.1", port)).close()
+
+
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
