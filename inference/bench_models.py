@@ -99,9 +99,9 @@ def bench(load: Callable[[], Loaded], *, slices: int = SLICES, rounds: int = 5) 
     return figures(seconds, slices=len(paths), peak=ours_mb, peak_with_rival=peak_mb())
 
 
-def series(folder: Path, slices: int) -> Sequence[Path]:
+def series(folder: Path, slices: int, spacing_mm: float = SPACING_MM) -> Sequence[Path]:
     """The files of a simulated trunk, that many from the feet upwards; fewer where it has fewer."""
-    simulated = apart(simulate, folder, SimulationPlan(seed=1, spacing_mm=SPACING_MM))
+    simulated = apart(simulate, folder, SimulationPlan(seed=1, spacing_mm=spacing_mm))
     return simulated.files[-slices:]  # they run from the head
 
 

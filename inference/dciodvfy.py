@@ -24,8 +24,11 @@ NEW_MESSAGES: Final = "-new"
 """Every message names the whole path of its attribute."""
 
 MESSAGE: Final = re.compile(r"(?P<level>Error|Warning) - (?:<(?P<path>/[^>]*)> - )?(?P<words>.*)")
-QUOTED: Final = re.compile(r"(?<!\w=)<.*>")
-"""A value; Element=<name> and Module=<name> are none."""
+QUOTED: Final = re.compile(r"(?<!\w=)<(?:.*>|.*)")
+"""A value, whose end may stand on another line; Element=<name> and Module=<name> are none."""
+
+CHARACTER: Final = re.compile(r"'[^']?'?' \(0x[0-9a-f]+\)")
+"""One character of a value: a message for each spells it out."""
 
 WITHHELD: Final = "<withheld>"
 NO_DICOM: Final = b"no DICOM"
@@ -98,7 +101,13 @@ def judgement(lines: Iterable[str]) -> Judgement:
 
 
 def _message(match: re.Match[str]) -> Message:
-    return Message(path=match["path"] or "", words=QUOTED.sub(WITHHELD, match["words"]).strip())
+    return Message(path=match["path"] or "", words=_without_values(match["words"]))
+
+
+def _without_values(words: str) -> str:
+    for value in (QUOTED, CHARACTER):
+        words = value.sub(WITHHELD, words)
+    return words.strip()
 
 
 def _program() -> str:

@@ -10,6 +10,7 @@ content under the same UID.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -47,6 +48,9 @@ TIME: Final = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?")
 
 NO_DATE: Final = datetime(1900, 1, 1)
 
+NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""How a file system says that it has no hard links: FAT on a stick, some shares of a network."""
+
 SUFFIX: Final = ".dcm"
 HELD_SUFFIX: Final = ".dcm.held"
 """Of an object that failed its checks: kept for whoever looks into it, and not taken for a DICOM file."""
@@ -58,12 +62,12 @@ class Fate(StrEnum):
     WRITTEN = "written"
     SAME = "there already"
     HELD = "held"  # it failed a check
-    IN_THE_WAY = "not written"  # other content stands under its name
+    NOT_WRITTEN = "not written"  # other content stands under its name, or the file system refused it
     LEFT_OUT = "left out"  # there is none for this volume
     NOT_BUILT = "not built"  # an error of ours
 
 
-FAULTS: Final = frozenset({Fate.HELD, Fate.IN_THE_WAY, Fate.NOT_BUILT})
+FAULTS: Final = frozenset({Fate.HELD, Fate.NOT_WRITTEN, Fate.NOT_BUILT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,7 @@ class ResultFolder:
         Raises:
             InvalidResult: the findings contradict the volume, or its images each other.
             InvalidIdentity: a UID of the source is none, and cannot be the name of a folder.
-            Damaged, Unavailable, OSError: a file cannot be read or written.
+            Damaged, Unavailable, OSError: a file of the source cannot be read.
         """
         files = [series.sources[uid].file for uid in _instances(read)]
         evidence = [_without_pixels(file) for file in files]
@@ -126,10 +130,14 @@ class ResultFolder:
     def _write(self, read: ReadVolume, result: ResultObject, source: Dataset, target: Path) -> None:
         found = judged(result, source)
         suffix = SUFFIX if found.held is None else HELD_SUFFIX
-        written = _put(target / f"{result.kind.lower()}-{read.volume.number}{suffix}", found.content)
+        try:
+            written = _put(target / f"{result.kind.lower()}-{read.volume.number}{suffix}", found.content)
+        except OSError as error:  # a full disk costs the objects, not the findings
+            self._tell(read, result.kind, Fate.NOT_WRITTEN, error.strerror or type(error).__name__)
+            return
         if found.held is not None:
             self._tell(read, result.kind, Fate.HELD, found.held)
-        elif written is Fate.IN_THE_WAY:
+        elif written is Fate.NOT_WRITTEN:
             self._tell(read, result.kind, written, "a file of its name has other content")
         else:
             self._tell(read, result.kind, written, "; ".join(found.remarks))
@@ -181,16 +189,26 @@ def _stated(image: Dataset) -> Iterator[datetime]:
 
 
 def _put(path: Path, content: bytes) -> Fate:
-    """The whole file or none; what stands there already is never overwritten."""
+    """The whole file or none; what stands there already is never overwritten. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        return Fate.SAME if path.read_bytes() == content else Fate.IN_THE_WAY
+        return Fate.SAME if path.read_bytes() == content else Fate.NOT_WRITTEN
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(content)
-        os.link(partial, path)  # fails where another process was first
+        _name(partial, path)
     except FileExistsError:
-        return Fate.SAME if path.read_bytes() == content else Fate.IN_THE_WAY
+        return Fate.SAME if path.read_bytes() == content else Fate.NOT_WRITTEN
     finally:
         partial.unlink(missing_ok=True)
     return Fate.WRITTEN
+
+
+def _name(partial: Path, path: Path) -> None:
+    """Give a whole file its name. Raises FileExistsError where another process was first."""
+    try:
+        os.link(partial, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        partial.rename(path)  # between two processes the last one counts

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableSequence
 from typing import Any, Final
 
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName
 
@@ -19,6 +20,25 @@ CODED: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", 
 """Those of the default repertoire alone, whatever the character set."""
 
 
+REPLACEMENT: Final = "\ufffd"
+"""Stands for bytes that are no character of the set."""
+
+
+def is_legible(element: DataElement, encodings: list[str]) -> bool:
+    """Whether an attribute's texts, at any depth, are written in its set as they are read.
+
+    A name is: while nobody changes it, it keeps the source's own bytes.
+
+    encodings: of the set, as pydicom names them.
+    """
+    item = Dataset()
+    item.add(element)
+    return all(
+        _fits(vr, value, encodings) and (vr == "PN" or REPLACEMENT not in value)
+        for _, vr, value in _texts(item, "")
+    )
+
+
 def check_characters(dataset: Dataset) -> None:
     """Every text of an object can be written in its character set, and is read back as it was.
 
@@ -27,13 +47,15 @@ def check_characters(dataset: Dataset) -> None:
     """
     encodings = convert_encodings(dataset.get("SpecificCharacterSet"))
     for path, vr, value in _texts(dataset, ""):
-        if str(value).isascii():
-            continue
-        if vr in CODED or not _survives(value, encodings):
+        if not _fits(vr, value, encodings):
             charset = dataset.get("SpecificCharacterSet") or "none"
             raise InvalidResult(
                 f"{path}: SpecificCharacterSet is {charset}, which cannot hold its characters"
             )
+
+
+def _fits(vr: str, value: str | PersonName, encodings: list[str]) -> bool:
+    return str(value).isascii() or (vr not in CODED and _survives(value, encodings))
 
 
 def _survives(value: str | PersonName, encodings: list[str]) -> bool:

@@ -20,6 +20,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Table
+from reportlab.platypus.doctemplate import LayoutError
 from reportlab.platypus.flowables import Flowable, Image, KeepTogether, Spacer
 
 from inference.findings import Findings, RegionExtent
@@ -71,6 +72,9 @@ def document(
         findings: of the volume.
         provenance: of the results.
         image_names: what a reader calls each slice, in slice order; empty where that is not known.
+
+    Raises:
+        ValueError: a remark is longer than a page.
     """
     _register_fonts()
     said = statements_of(volume, findings, provenance, image_names)
@@ -98,7 +102,10 @@ def document(
         *_regions(findings.body_part.regions, image_names),
         *_section("Made by", (*_origin(said, findings, provenance), UNREVIEWED)),
     ]
-    template.build(story, onFirstPage=_foot, onLaterPages=_foot)
+    try:
+        template.build(story, onFirstPage=_foot, onLaterPages=_foot)
+    except LayoutError as error:
+        raise ValueError("a remark is longer than a page") from error
     return made.getvalue()
 
 
@@ -146,7 +153,7 @@ def _regions(extents: Iterable[RegionExtent], image_names: Sequence[str]) -> Ite
     rows = [
         [
             _paragraph(extent.region.capitalize(), STRONG),
-            _paragraph(f"{extent.start_mm:.0f} to {extent.end_mm:.0f} mm", TEXT),
+            _paragraph(f"{extent.start_mm:z.0f} to {extent.end_mm:z.0f} mm", TEXT),
             _paragraph(_images(extent, image_names), TEXT),
         ]
         for extent in extents

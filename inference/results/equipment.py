@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 import highdicom as hd
+from pydicom.charset import convert_encodings
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -13,6 +14,7 @@ from pydicom.multival import MultiValue
 from pydicom.valuerep import VR, validate_value
 
 from inference.results import codes
+from inference.results.characters import is_legible
 from inference.results.identity import series_instance_uid, sop_instance_uid
 from inference.results.records import NOT_FOR_DIAGNOSIS, PRODUCT, Inputs
 
@@ -28,40 +30,48 @@ _EMPTY_IF_ABSENT: Final = (
 _JUDGED: Final = frozenset({VR.AS, VR.CS, VR.DA, VR.DT, VR.LO, VR.LT, VR.SH, VR.ST, VR.TM})
 """Value representations whose values are held against PS3.5 6.2."""
 
-_RESTORED: Final = ("PatientName", "PatientSex", "SpecificCharacterSet")
-"""Kept from highdicom, which quotes a name in a warning and refuses a sex or character set unknown to it."""
+_RESTORED: Final = (
+    "PatientName", "PatientSex", "PatientBirthDate", "StudyDate", "StudyTime", "SpecificCharacterSet",
+)  # fmt: skip
+"""Kept from highdicom, which quotes a name in a warning and refuses a sex, date or set unknown to it."""
 
 
 def source_header(evidence: Dataset) -> Dataset:
     """A copy of an image's top level that highdicom accepts: no pixels, no private or restored elements.
 
-    Nor what breaks the rules of its VR, an age of "0Y" say: a result with it would be refused.
+    Nor what breaks the rules of its VR, an age of "0Y" say, or cannot be read in its character set, as a text
+    that was cut in the middle of a character: a result with it would be refused.
     """
     header = Dataset()
+    encodings = convert_encodings(evidence.get("SpecificCharacterSet"))
     for tag in list(evidence.keys()):
-        if not tag.is_private and tag.group != PIXEL_DATA_GROUP and _may_be_copied(evidence[tag]):
+        if tag.is_private or tag.group == PIXEL_DATA_GROUP:
+            continue
+        if _may_be_copied(evidence[tag], encodings):
             header.add(deepcopy(evidence[tag]))  # a shared element would let a result change its source
-    for keyword in _EMPTY_IF_ABSENT:
-        header.setdefault(keyword, "")
     for keyword in _RESTORED:
         header.pop(keyword, None)
+    for keyword in _EMPTY_IF_ABSENT:
+        header.setdefault(keyword, "")
     _state_deidentification(header)
     header.PatientName = None
     header.PatientSex = None
     return header
 
 
-def _may_be_copied(element: DataElement) -> bool:
+def _may_be_copied(element: DataElement, encodings: list[str]) -> bool:
     """What identifies the patient or the order is copied as it stands."""
-    if element.keyword in _EMPTY_IF_ABSENT or element.VR not in _JUDGED:
+    if element.keyword in _EMPTY_IF_ABSENT:
         return True
+    if element.VR not in _JUDGED:
+        return is_legible(element, encodings)
     values = element.value if isinstance(element.value, MultiValue) else [element.value]
     try:
         for value in values:
             validate_value(element.VR, "" if value is None else str(value), RAISE)
     except ValueError:
         return False
-    return True
+    return is_legible(element, encodings)
 
 
 def _state_deidentification(header: Dataset) -> None:

@@ -182,7 +182,7 @@ def _region(inputs: Inputs, extent: RegionExtent) -> Any:
         source_images=group_images(inputs, ends),
         remarks=[
             f"Slices {first + 1} to {last + 1} of {len(slices)} in order of position,"
-            f" {extent.start_mm:.1f} to {extent.end_mm:.1f} mm; the first and the last are referenced"
+            f" {extent.start_mm:z.1f} to {extent.end_mm:z.1f} mm; the first and the last are referenced"
         ],
     )
 

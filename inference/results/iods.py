@@ -156,9 +156,10 @@ def _check_space(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
     planes = _planes_mm(dataset, evidence)
     if planes is None:
         return
-    for number, frame in enumerate(_frames(dataset), start=1):
-        place = _along_normal(dataset, frame.PlanePositionSequence[0].ImagePositionPatient)
-        nearest = min(planes, key=lambda z: abs(z - place))
+    frames = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in _frames(dataset)]
+    for number, place in enumerate(_along_normal(dataset, frames), start=1):
+        after = int(np.searchsorted(planes, place))
+        nearest = min(planes[max(after - 1, 0) : after + 1], key=lambda z: abs(z - place))
         if abs(nearest - place) > SAME_PLACE_MM:
             raise InvalidResult(
                 f"frame {number} lies at {place:.3f} mm along the normal, the next image at {nearest:.3f} mm"
@@ -166,16 +167,17 @@ def _check_space(dataset: Dataset, evidence: Sequence[Dataset]) -> None:
 
 
 def _planes_mm(dataset: Dataset, evidence: Sequence[Dataset]) -> list[float] | None:
-    """Where the images lie along the segmentation's normal; None where they are frames of one instance."""
+    """Where the images lie along the segmentation's normal, from the lowest; None of a multi-frame one."""
     if any("ImagePositionPatient" not in image for image in evidence):
         return None
-    return [_along_normal(dataset, image.ImagePositionPatient) for image in evidence]
+    return sorted(_along_normal(dataset, [image.ImagePositionPatient for image in evidence]))
 
 
-def _along_normal(dataset: Dataset, position_mm: Iterable[Any]) -> float:
+def _along_normal(dataset: Dataset, positions_mm: Sequence[Iterable[Any]]) -> list[float]:
     shared = dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
     row, column = np.asarray(shared.ImageOrientationPatient, dtype=float).reshape(2, 3)
-    return float(np.cross(row, column) @ np.asarray([float(v) for v in position_mm]))
+    places: list[float] = (np.asarray(positions_mm, dtype=float) @ np.cross(row, column)).tolist()
+    return places
 
 
 def _frame_of_reference(evidence: Sequence[Dataset]) -> str | None:

@@ -117,9 +117,9 @@ def _place(inputs: Inputs, flagged: FlaggedSlice) -> str:
     number = f"{flagged.number}, " if flagged.number else ""
     text = f"{number}slice {flagged.index + 1} of {count} in order of position"
     if level.z_mm is not None:
-        text += f"; level at {level.z_mm:.1f} mm"
+        text += f"; level at {level.z_mm:z.1f} mm"
     if level.interval_mm is not None:
         text += (
-            f", between {level.interval_mm[0]:.1f} and {level.interval_mm[1]:.1f} mm with this probability"
+            f", between {level.interval_mm[0]:z.1f} and {level.interval_mm[1]:z.1f} mm with this probability"
         )
     return text[0].upper() + text[1:] + (f"; {level.reason}" if level.reason else "")

@@ -6,7 +6,6 @@ Burned In Annotation (0028,0301) is NO: neither the patient nor a date is in the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any, Final
 
 import highdicom as hd
@@ -69,23 +68,20 @@ def build_pdf(inputs: Inputs) -> Dataset | LeftOut:
     flagged_slices(inputs)  # raises
     names = image_names_of(inputs.evidence, inputs.volume)
     content = document(inputs.volume, inputs.findings, inputs.provenance, names)
-    dataset = _Document(
-        source_header(inputs.evidence[0]),
-        **series_attributes(inputs, KIND, SERIES_NUMBER, SERIES_DESCRIPTION),
-    )
+    source = source_header(inputs.evidence[0])
+    dataset = _Document(source, **series_attributes(inputs, KIND, SERIES_NUMBER, SERIES_DESCRIPTION))
     complete(dataset, inputs)
-    _describe(dataset, inputs)
+    _describe(dataset, inputs, source)
     dataset.MIMETypeOfEncapsulatedDocument = MEDIA_TYPE
     dataset.EncapsulatedDocumentLength = len(content)
     dataset.EncapsulatedDocument = content + b"\0" * (len(content) % 2)  # PS3.5 6.2: OB has an even length
     return dataset
 
 
-def _describe(dataset: Dataset, inputs: Inputs) -> None:
+def _describe(dataset: Dataset, inputs: Inputs, source: Dataset) -> None:
     """The Encapsulated Document Module (PS3.3 C.24.2) but for the document itself."""
-    source = inputs.evidence[0]
     # when the data of the document began: the series', where it says so
-    dataset.AcquisitionDateTime = deepcopy(source.get("AcquisitionDateTime")) or None
+    dataset.AcquisitionDateTime = source.get("AcquisitionDateTime") or None
     dataset.ConversionType = WORKSTATION
     dataset.BurnedInAnnotation = "NO"
     dataset.VerificationFlag = "UNVERIFIED"

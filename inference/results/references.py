@@ -81,12 +81,13 @@ def check_references(
     images = {str(image.SOPInstanceUID): image for image in evidence}
     classes = {uid: str(image.SOPClassUID) for uid, image in images.items()}
     replaced = {p.sop_instance_uid: p.sop_class_uid for p in predecessors}
+    known = classes | replaced
     found = references_of(dataset)
     for each in found:
         if each.keyword == PREDECESSORS:
             _check_predecessor(each, replaced)
         else:
-            _check_known(each, classes | replaced)
+            _check_known(each, known)
             _check_frames(each, images.get(each.sop_instance_uid))
     _check_listed(found)
 

@@ -94,7 +94,7 @@ def place_of(level: LevelFinding, image_names: Sequence[str]) -> str:
     """The image of a level, as a reader who scrolls finds it; else its height."""
     index = level.slice_index
     if index is None:
-        return "" if level.z_mm is None else f"z {level.z_mm:.0f} mm"
+        return "" if level.z_mm is None else f"z {level.z_mm:z.0f} mm"
     return image_names[index] if index < len(image_names) else f"slice {index + 1}"
 
 
@@ -199,7 +199,7 @@ def _where(level: LevelFinding, slices: int, *, named: bool) -> Iterator[str]:
         yield f"slice {level.slice_index + 1} of {slices} by position"
     if level.interval_mm is not None:
         low, high = level.interval_mm
-        yield f"{percent(level.confidence)} for z {low:.0f} to {high:.0f} mm"
+        yield f"{percent(level.confidence)} for z {low:z.0f} to {high:z.0f} mm"
     if level.reason:
         yield readable(level.reason)
 

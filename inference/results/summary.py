@@ -42,7 +42,7 @@ def _sentences(inputs: Inputs) -> Iterator[str]:
 
 def _without_slice(level: LevelFinding) -> str:
     found = level.presence is Presence.FOUND and level.z_mm is not None
-    return f"at z {level.z_mm:.1f} mm" if found else str(level.presence)
+    return f"at z {level.z_mm:z.1f} mm" if found else str(level.presence)
 
 
 def _sure(confidence: float) -> str:

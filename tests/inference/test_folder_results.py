@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -150,6 +152,36 @@ def test_the_time_is_the_latest_that_the_images_state(attributes: dict[str, str]
 def test_another_process_that_was_first_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda self: False)
     (tmp_path / "sr-1.dcm").write_bytes(b"first")
-    assert folder_results._put(tmp_path / "sr-1.dcm", b"second") is folder_results.Fate.IN_THE_WAY
+    assert folder_results._put(tmp_path / "sr-1.dcm", b"second") is folder_results.Fate.NOT_WRITTEN
     assert folder_results._put(tmp_path / "sr-1.dcm", b"first") is folder_results.Fate.SAME
     assert [p.name for p in tmp_path.iterdir()] == ["sr-1.dcm"]
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_takes_nothing_costs_the_objects_and_not_the_findings(
+    ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuses(path: Path, _content: bytes) -> int:
+        path.touch()
+        raise OSError(reason, os.strerror(reason))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refuses)
+        done = analyze(ct, "--results", tmp_path / "out", "--json", tmp_path / "report.json")
+    assert done.exit_code == 3
+    assert f"not written ({os.strerror(reason)})" in done.output
+    assert '"body_part"' in (tmp_path / "report.json").read_text()
+    assert written(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.ENOTSUP])
+def test_a_file_system_without_hard_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuses(*_paths: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(folder_results.os, "link", refuses)
+    assert folder_results._put(tmp_path / "sr-1.dcm", b"first") is folder_results.Fate.WRITTEN
+    assert folder_results._put(tmp_path / "sr-1.dcm", b"second") is folder_results.Fate.NOT_WRITTEN
+    assert written(tmp_path) == {"sr-1.dcm": b"first"}

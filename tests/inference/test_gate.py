@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 
 from inference import dciodvfy, gate
 from inference.dciodvfy import Judgement, Message
@@ -51,6 +53,39 @@ def test_lines_are_understood_and_values_withheld() -> None:
         ),
     )
     assert [m.attribute for m in said.errors] == ["PatientName", "Laterality", ""]
+
+
+@pytest.mark.parametrize("breaks", ["\n", "\r", "\x0b", "\x1c", "\x85"])
+def test_a_value_that_breaks_its_line_is_withheld_as_well(breaks: str) -> None:
+    said = f"Error - </StudyDescription(0008,1030)[1]> - Value invalid for this VR [LO] = <Doe{breaks}Jane>"
+    (message,) = dciodvfy.judgement(said.splitlines()).errors
+    assert message.words == "Value invalid for this VR [LO] = <withheld>"
+
+
+def test_a_value_is_not_spelled_out() -> None:
+    """dciodvfy itself says it, one character a message."""
+    result, _ = made()
+    dataset = deepcopy(result.dataset)
+    dataset.add(DataElement("AcquisitionDateTime", "DT", "Doe'Jane\t", validation_mode=IGNORE))
+    words = {str(m) for m in dciodvfy.judge(gate.encoded(dataset)).errors if "Character invalid" in str(m)}
+    assert words == {
+        "AcquisitionDateTime(0008,002a)[1]: Value invalid for this VR [DT] = <withheld>"
+        " - Character invalid for this VR = <withheld>"
+    }
+
+
+def test_half_of_a_clinical_trial_is_copied_as_it_stands() -> None:
+    evidence, volume = synthetic()
+    for ds in evidence:
+        ds.ClinicalTrialSponsorName, ds.ClinicalTrialProtocolID = "Sponsor", "P1"
+    (result,) = build_results(evidence, volume, findings_of(volume), PROVENANCE, kinds=(Kind.SR,))
+    assert isinstance(result, ResultObject)
+    said = dciodvfy.judge(gate.encoded(result.dataset)).errors
+    assert "ClinicalTrialProtocolName" in {m.attribute for m in said}
+    assert gate.judged(result, evidence[0]).held is None
+    other = deepcopy(evidence[0])
+    other.ClinicalTrialProtocolName = "Trial"
+    assert "ClinicalTrialProtocolName(0012,0021): Missing" in str(gate.judged(result, other).held)
 
 
 def test_the_program_runs_here_and_judges() -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 
+from inference.gate import judged
 from inference.results import BUILDERS, ResultObject, build_results
 from storage.kinds import Kind
 from tests.inference.results_factory import PROVENANCE, charset, findings_of, synthetic
@@ -110,3 +111,40 @@ def test_a_method_of_deidentification_is_never_empty(given: dict[str, str], expe
     document = report(evidence, volume, findings_of(volume))
     assert document.get("DeidentificationMethod") == expected
     assert document.get("PatientIdentityRemoved") == given.get("PatientIdentityRemoved")
+
+
+@pytest.mark.parametrize("kind", list(BUILDERS))
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        ("PatientBirthDate", "DA", "19500000"),  # the day is not known
+        ("PatientBirthDate", "DA", "1950"),
+        ("StudyDate", "DA", "unknown"),
+        ("StudyTime", "TM", "25:61"),
+    ],
+)
+def test_a_date_that_is_none_costs_no_result_and_stays_as_it_is(
+    kind: Kind, keyword: str, vr: str, value: str
+) -> None:
+    evidence, volume = synthetic()
+    for ds in evidence:
+        ds.add(DataElement(keyword, vr, value, validation_mode=IGNORE))
+    (made,) = build_results(evidence, volume, findings_of(volume), PROVENANCE, kinds=(kind,))
+    assert isinstance(made, ResultObject)
+    assert judged(made, evidence[0]).held is None
+    assert made.dataset[keyword].value == value
+
+
+@pytest.mark.parametrize("charset", ["\\ISO 2022 IR 87", "ISO_IR 192"])
+def test_a_text_that_was_cut_in_the_middle_of_a_character_is_not_copied(charset: str) -> None:
+    evidence, volume = synthetic()
+    for ds in evidence:
+        ds.SpecificCharacterSet, ds.PatientName = charset.split("\\"), "Yamada^Tarou"
+        ds.StudyDescription = "CT \ufffd"  # as pydicom reads half a character
+    document = report(evidence, volume, findings_of(volume))
+    assert "StudyDescription" not in document
+    for name in ("Doe^Jane", "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"):
+        for ds in evidence:
+            ds.PatientName = ds.ReferringPhysicianName = name
+        document = report(evidence, volume, findings_of(volume))
+        assert (document.PatientName, document.ReferringPhysicianName) == (name, name)

@@ -12,11 +12,13 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
 from inference.findings import BodyPartFinding, Disagreement, LevelFinding, Presence
-from inference.results import Inputs, Predecessor, ResultObject, build_results
+from inference.results import Inputs, LeftOut, Predecessor, ResultObject, build_results
 from inference.results.document import NO_CHART, document
 from inference.results.pdf import build_pdf
 from inference.results.statements import image_names_of
@@ -206,3 +208,20 @@ def test_a_level_outside_the_volume_is_refused() -> None:
     findings = findings_of(volume, l3=level(volume, 3, slice_index=77))
     with pytest.raises(InvalidResult, match="slice index 77 is outside the volume of 12 slices"):
         build_pdf(Inputs(evidence=evidence, volume=volume, findings=findings, provenance=PROVENANCE))
+
+
+def test_a_time_of_acquisition_that_is_none_is_left_empty() -> None:
+    evidence, volume = synthetic()
+    evidence[0].add(DataElement("AcquisitionDateTime", "DT", "yesterday", validation_mode=IGNORE))
+    assert encapsulated(evidence, volume)["AcquisitionDateTime"].is_empty
+
+
+def test_a_remark_longer_than_a_page_costs_the_document_alone() -> None:
+    evidence, volume = synthetic()
+    lengthy = LevelFinding(presence=Presence.CANNOT_TELL, reason="so it is " * 2000)
+    findings = findings_of(volume, t12=lengthy)
+    report, none = build_results(evidence, volume, findings, PROVENANCE, kinds=[Kind.SR, Kind.PDF])
+    assert isinstance(report, ResultObject)
+    assert isinstance(none, LeftOut)
+    assert (report.held, none.fault) == (None, True)
+    assert none.reason.startswith("it could not be built: ValueError at ")

@@ -51,6 +51,12 @@ def test_nothing_is_certain(probability: float, shown: str) -> None:
     assert percent(probability) == shown
 
 
+def test_a_height_that_rounds_to_nought_has_no_sign() -> None:
+    level = LevelFinding(presence=Presence.FOUND, z_mm=-0.3, confidence=0.9, interval_mm=(-0.4, 6.0))
+    found = said("T12", t12=level)
+    assert (found.value, found.remark) == ("z 0 mm", "90 % for z 0 to 6 mm")
+
+
 @given(st.text())
 def test_what_the_fonts_lack_is_escaped(text: str) -> None:
     assert all(" " <= c <= "~" for c in readable(text))
