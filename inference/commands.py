@@ -1,7 +1,7 @@
 """The inference side of the command line: `ctnode analyze`.
 
 Exit codes: 0 every series has a verdict, 1 a series met an error that nobody foresaw, 2 no DICOM was found,
-3 a result object was held, or other content stands in its place.
+3 a result object was held, or not written: other content stands in its place, or the disk is full.
 """
 
 from __future__ import annotations

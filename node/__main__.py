@@ -11,14 +11,18 @@ from inference import commands as inference_commands
 from inference.evaluation.commands import evaluate_app
 from inference.evaluation.measure import Analyse
 from inference.models.product import WeightsFiles
+from inference.preparation import commands as preparation_commands
 from inference.simulation.commands import simulate_app
+from inference.spleen import commands as spleen_commands
 from inference.training import commands as training_commands
 from inference.workbench import commands as workbench_commands
 from node import (
+    commands_audit,
     commands_demo,
     commands_doctor,
     commands_hostile,
     commands_node,
+    commands_peers,
     commands_replay,
     commands_scu,
     commands_store,
@@ -41,8 +45,10 @@ for module in (
     commands_doctor,
     commands_replay,
     inference_commands,
+    preparation_commands,
     training_commands,
     workbench_commands,
+    spleen_commands,
     commands_bench,
     commands_demo,
 ):
@@ -51,6 +57,12 @@ for module in (
 
 app.add_typer(
     commands_store.store_app, name="store", help="What is stored, whether it is whole, DICOM files of it."
+)
+app.add_typer(
+    commands_peers.peers_app, name="peers", help="Who may call us and who gets results, in config.yaml."
+)
+app.add_typer(
+    commands_audit.audit_app, name="audit", help="Who did what with which study, and whether that is whole."
 )
 app.add_typer(commands_users.users_app, name="users", help="Accounts of the web console.")
 app.registered_commands.extend(simulate_app(commands_hostile.hostile).registered_commands)
@@ -64,6 +76,7 @@ def _held_out(device: str, files: WeightsFiles) -> Analyse:
 
 app.registered_commands.extend(evaluate_app(_held_out).registered_commands)
 commands_bench.bench_app.command("models")(inference_commands.bench_models)
+commands_bench.bench_app.command("results")(inference_commands.bench_results)
 commands_bench.bench_app.command("completion")(bench_completion.completion)
 
 

@@ -16,6 +16,7 @@ from node import dispatching, processes, queue, receiving, revival, standing, ta
 from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
+from node.standing_table import standing_table
 from storage import deliveries
 from storage.errors import ConfigError, Unreadable
 from storage.ledger import Ledger
@@ -63,7 +64,7 @@ def status(
     with _ledger(loaded).reading() as connection:
         if not series:
             node = standing.standing(connection)
-            _show(standing.standing_json(node) if as_json else tables.standing_table(node, time.time()))
+            _show(standing.standing_json(node) if as_json else standing_table(node, time.time()))
             return
         one = standing.series_standing(connection, series, loaded.assembly, time.time())
     if one is None:
@@ -125,7 +126,9 @@ def queue_release(
 
 
 @app.command()
-def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+def show(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Its file.")],
+) -> None:
     """Print a structured report (SR) as text."""
     try:
         report = pydicom.dcmread(file)

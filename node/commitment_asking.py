@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from sqlalchemy import Connection
 
 from node import commitment_answers
 from node.addresses import PeerAddress
@@ -21,7 +22,7 @@ from node.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, Reference,
 from node.commitment_outcome import act_on, uids_of
 from node.config import Config
 from node.requestor import NotAssociated, Requested, Response, requested
-from node.settling_proofs import HOUR_S, SettlingProofs
+from node.settling_proofs import HOUR_S, UNSURE_S, SettlingProofs
 from node.status import SUCCESS
 from node.transport import Timeouts
 from node.upper_layer.negotiation import Syntax
@@ -34,8 +35,6 @@ SYNTAXES: Final[tuple[Syntax, ...]] = (
     (PUSH_MODEL, ExplicitVRLittleEndian),
     (PUSH_MODEL, ImplicitVRLittleEndian),
 )
-UNSURE_S: Final = 300.0
-"""When it is asked anew, where the process ended before the answer to the request."""
 NO_RESPONSE: Final = "no response to the request for storage commitment"
 
 
@@ -79,7 +78,7 @@ class CommitmentAsking:
             ) as peer:
                 self._talk(peer, called, transaction_uid, owed, pairs)
         except NotAssociated as error:
-            self._in_vain(transaction_uid, owed, f"{called}: {explain(error.failure)}", declined=True)
+            self._in_vain(owed, f"{called}: {explain(error.failure)}", transaction_uid, promises.forget)
 
     def _talk(
         self,
@@ -94,7 +93,7 @@ class CommitmentAsking:
         information = encoded(request(transaction_uid, pairs), syntax[1])
         response = peer.act(syntax, PUSH_MODEL_INSTANCE, REQUEST, information, take)
         if response is None or response.status != SUCCESS:
-            self._in_vain(transaction_uid, owed, _words(response), declined=response is not None)
+            self._in_vain(owed, _words(response), transaction_uid, self._decline if response else None)
             return
         now = self._clock()
         with self._ledger.writing() as connection:
@@ -110,13 +109,21 @@ class CommitmentAsking:
             found = promises.find(connection, transaction_uid)
         return found is not None and found.report is not None
 
-    def _in_vain(self, transaction_uid: str, owed: Sequence[Unproven], why: str, *, declined: bool) -> None:
-        """Without a response the destination may have understood, and its report counts."""
-        now = self._clock()
+    def _decline(self, connection: Connection, transaction_uid: str) -> None:
+        promises.decline(connection, transaction_uid, self._clock())
+
+    def _in_vain(
+        self,
+        owed: Sequence[Unproven],
+        why: str,
+        transaction_uid: str,
+        end: Callable[[Connection, str], None] | None,
+    ) -> None:
+        """Without an `end` of the transaction the destination may have understood, and its report counts."""
         with self._ledger.writing() as connection:
-            if declined:
-                promises.decline(connection, transaction_uid, now)
-            self._settling.ask_again(connection, owed, why=why, now=now)
+            if end is not None:
+                end(connection, transaction_uid)
+            self._settling.ask_again(connection, owed, why=why, now=self._clock())
 
     def act(self) -> None:
         """Act on every report that is here; tell of those that did not come in time, and ask anew."""

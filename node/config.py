@@ -14,17 +14,19 @@ from typing import Final
 from pydantic import ValidationError, ValidationInfo, field_validator
 
 from node import config_errors
+from node.config_audit import Audit
 from node.config_console import Console
 from node.config_environment import overlay
 from node.config_network import Node, Peer, Tls
 from node.config_results import OtherDestination
 from node.config_sections import Assembly, Commitment, Delivery, Inference, Proof, Query, Storage
-from node.config_source import Key, Problem, Source, dotted, read
+from node.config_source import Key, Problem, Source, dotted, parsed, text_of
 from node.config_types import Section
 from storage.errors import ConfigError
 
 __all__: Final = [
     "Assembly",
+    "Audit",
     "Commitment",
     "Config",
     "Console",
@@ -38,6 +40,7 @@ __all__: Final = [
     "Storage",
     "Tls",
     "load",
+    "load_text",
 ]
 
 
@@ -69,6 +72,7 @@ class Config(Section):
     commitment: Commitment = Commitment()
     proof: Proof = Proof()
     console: Console = Console()
+    audit: Audit = Audit()
 
     @field_validator("peers")
     @classmethod
@@ -144,7 +148,16 @@ def load(path: Path, *, environment: Mapping[str, str] = os.environ) -> Config:
         ConfigError: something is wrong. The message holds every problem on a line of its own, sorted by
             place: ``config.yaml:12:9: node.port: 70000 is not a port (1-65535)``.
     """
-    source = read(path)
+    return load_text(text_of(path), path, environment=environment)
+
+
+def load_text(text: str, path: Path, *, environment: Mapping[str, str] = os.environ) -> Config:
+    """As `load`, of a text that stands in the file, or is to: nothing is read.
+
+    Raises:
+        ConfigError: see `load`.
+    """
+    source = parsed(text, path)
     overlay(source, environment, Config)
     config, problems = _validated(source, path.absolute().parent)
     if config is None or problems:

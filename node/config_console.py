@@ -24,6 +24,7 @@ class Console(Section):
     certificate: Annotated[Path, Field(strict=False)] | None = None  # of the page, PEM, with its chain
     key: Annotated[Path, Field(strict=False)] | None = None  # of the certificate, PEM, not encrypted
     trusted_proxies: tuple[HostRule, ...] = ()  # addresses of proxies that speak TLS for us
+    metrics_from: tuple[HostRule, ...] = ("127.0.0.1",)  # who reads the metrics without a login
     host: Host = "127.0.0.1"  # address to listen on
     idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 30  # after which an unused session ends
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12  # after which every session ends
@@ -41,12 +42,13 @@ class Console(Section):
             raise ValueError("or certificate is missing: each is of no use alone")
         return value
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "metrics_from")
     @classmethod
-    def _by_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _by_address(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        who = "a proxy" if info.field_name == "trusted_proxies" else "a monitor"
         for rule in value:
             if "/" not in rule and ip_address(rule) is None:
-                raise ValueError(f"{rule!r} is no address and no network: a proxy is known by its address")
+                raise ValueError(f"{rule!r} is no address and no network: {who} is known by its address")
         return value
 
     @field_validator("host")

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 
+from node import addresses
 from node.config_types import PeerName, Section
 from storage.kinds import DEFAULT_KINDS, Kind
 
@@ -52,8 +54,23 @@ def _read_back(value: Any) -> ReadBack:
     return ReadBack(value)
 
 
-Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds), Field(min_length=1)]
-Instead = Annotated[Mapping[Kind, Kind], BeforeValidator(_instead)]
+def _kinds_written(value: tuple[Kind, ...]) -> list[str]:
+    return [kind.lower() for kind in value]
+
+
+def _instead_written(value: Mapping[Kind, Kind]) -> dict[str, str]:
+    return {refused.lower(): sent.lower() for refused, sent in value.items()}
+
+
+Kinds = Annotated[
+    tuple[Kind, ...],
+    BeforeValidator(_kinds),
+    Field(min_length=1),
+    PlainSerializer(_kinds_written, when_used="json"),
+]
+Instead = Annotated[
+    Mapping[Kind, Kind], BeforeValidator(_instead), PlainSerializer(_instead_written, when_used="json")
+]
 ReadBackWord = Annotated[ReadBack, BeforeValidator(_read_back)]
 
 
@@ -158,14 +175,22 @@ class OtherDestination(ResultKeys):
         return value
 
 
+PRINTABLE: Final = re.compile(r"[!-~]+")
+"""Characters of an address: ASCII without spaces; the rest is written in percent (RFC 3986 2.1)."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _service(value: str) -> str:
     """The root of a DICOMweb service, without a slash at its end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is not the address of a DICOMweb service, such as https://pacs.example/dicom-web")
+    wrong = "is not the address of a DICOMweb service, such as https://pacs.example/dicom-web"
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+        addresses.single_host(host or "")
+    except ValueError as error:
+        raise ValueError(f"{wrong}: {error}") from error
+    if parts.scheme not in ("http", "https") or port == 0 or not PRINTABLE.fullmatch(value):
+        raise ValueError(wrong)
     if parts.username is not None or parts.password is not None:
         raise ValueError("holds a user or password: write user, and secret_file or secret_variable")
     if parts.query or parts.fragment:

@@ -77,7 +77,15 @@ def read(path: Path) -> Source:
     Raises:
         ConfigError: the file is missing, unreadable, or not one YAML document.
     """
-    text = _text(path)
+    return parsed(text_of(path), path)
+
+
+def parsed(text: str, path: Path) -> Source:
+    """The values of a file whose text is known.
+
+    Raises:
+        ConfigError: it is not one YAML document.
+    """
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
@@ -91,7 +99,8 @@ def read(path: Path) -> Source:
     return source
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file, without a byte order mark. Raises ConfigError: it is missing or not UTF-8."""
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -13,9 +13,10 @@ from typing import Final
 
 from node.attempt import Owed, attempt
 from node.config import Config
-from node.delivery_jobs import delivery_job, enqueue_all
+from node.delivery_jobs import delivery_job, enqueue_in_turns
 from node.destinations import Destination, destination, destinations
 from node.outgoing import Outgoing
+from node.retry import is_due
 from node.routing import owed
 from node.scu import Sent
 from node.settling_deliveries import SettlingDeliveries
@@ -29,9 +30,6 @@ from storage.states import SeriesState
 from storage.workflows import Jobs
 
 __all__: Final = ["Delivering", "delivery_job"]
-
-DUE_SLACK_S: Final = 1.0
-"""How much early a job may come for its delivery: the clocks of database and process may differ."""
 
 
 class Delivering:
@@ -95,15 +93,16 @@ class Delivering:
         with self._ledger.reading() as connection:
             circuit = circuits.find(connection, name)
             waiting = deliveries.waiting_for(connection, name)
-        if circuit is None or not _is_due(circuit.next_try_at, self._clock()):
+        if circuit is None or circuit.next_try_at is None or not self._is_due(circuit.next_try_at):
             return
         found = destination(self._config, name)
         tries = () if found is None else (self._probe(rows, found) for rows in _by_series(waiting))
         if any(tries):
             return
-        with self._ledger.writing() as connection:  # nothing can be tried: each result begins anew
+        suffix = f"no probe/{int(self._clock() * 1000)}"  # nothing can be tried: each result begins anew
+        enqueue_in_turns(self._ledger, self._jobs, waiting, key_suffix=suffix)
+        with self._ledger.writing() as connection:
             circuits.forget(connection, name)
-            enqueue_all(connection, self._jobs, waiting, key_suffix=f"no probe/{int(self._clock() * 1000)}")
 
     def _probe(self, rows: Sequence[Delivery], found: Destination) -> bool:
         """Whether anything of a series was tried."""
@@ -115,7 +114,7 @@ class Delivering:
 
     def _try(self, due: Sequence[Delivery], found: Destination) -> bool:
         """Send what is due of one series; says whether there was something to send."""
-        objects = self._readable(due)
+        objects = self._readable(self._current(due))
         if not objects:
             return False
 
@@ -126,9 +125,22 @@ class Delivering:
         self._settling.undone(found.name, came)
         return True
 
+    def _current(self, due: Sequence[Delivery]) -> list[Delivery]:
+        """What speaks for its series; what was owed since a later revision replaced it is withdrawn."""
+        uid = due[0].result.series_instance_uid
+        with self._ledger.reading() as connection:
+            speaking = outcomes.speaking(connection, uid)
+        current = [row for row in due if row.result.sop_instance_uid in speaking]
+        if len(current) < len(due):
+            with self._ledger.writing() as connection:
+                outcomes.withdraw_replaced(connection, uid, self._clock())
+        return current
+
     def _due(self, rows: Iterable[Delivery]) -> list[Delivery]:
-        now = self._clock()
-        return [row for row in rows if _is_due(row.next_attempt_at or 0.0, now)]
+        return [row for row in rows if self._is_due(row.next_attempt_at or 0.0)]
+
+    def _is_due(self, at: float) -> bool:
+        return is_due(self._config.delivery.retry_policy, at, self._clock())
 
     def _readable(self, rows: Sequence[Delivery]) -> list[Owed]:
         """The objects to send; one whose file is gone or damaged is a dead letter and holds up no other."""
@@ -139,10 +151,6 @@ class Delivering:
             except Refused as error:
                 self._settling.bury([row], str(error))
         return objects
-
-
-def _is_due(at: float | None, now: float) -> bool:
-    return at is not None and at <= now + DUE_SLACK_S
 
 
 def _by_series(rows: Iterable[Delivery]) -> list[list[Delivery]]:

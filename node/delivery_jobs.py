@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
+from storage.ledger import Ledger
 from storage.records import Delivery
 from storage.workflows import Job, Jobs, Queue
+
+ROWS_AT_ONCE: Final = 200
+"""Deliveries that get their jobs in one transaction: some tenths of a second."""
 
 
 def delivery_job(
@@ -24,6 +29,16 @@ def delivery_job(
     )
 
 
+def route_job(series_instance_uid: str, revision: int, *, key_suffix: str) -> Job:
+    """The job that owes the results of a revision, once more: the analysis enqueues the first one."""
+    return Job(
+        queue=Queue.ROUTE,
+        name="route",
+        key=f"route/{series_instance_uid}/{revision}/{key_suffix}",
+        arguments=(series_instance_uid, revision),
+    )
+
+
 def probe_job(destination: str, now: float, *, delay_s: float = 0.0) -> Job:
     """The one try of a destination for which everything waits."""
     return Job(
@@ -34,6 +49,13 @@ def probe_job(destination: str, now: float, *, delay_s: float = 0.0) -> Job:
         delay_s=delay_s,
         partition=destination,
     )
+
+
+def enqueue_in_turns(ledger: Ledger, jobs: Jobs, rows: Sequence[Delivery], *, key_suffix: str) -> None:
+    """The same for weeks of waiting results: in many short transactions, for others write meanwhile."""
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        with ledger.writing() as connection:
+            enqueue_all(connection, jobs, rows[at : at + ROWS_AT_ONCE], key_suffix=key_suffix)
 
 
 def enqueue_all(connection: Connection, jobs: Jobs, rows: Iterable[Delivery], *, key_suffix: str) -> None:

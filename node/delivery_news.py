@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from storage import deliveries, events
 from storage.logs import log
 from storage.records import Circuit, Delivery, Event
+from storage.states import OWED
 
 FAILS: Final = "destination fails"
 ANSWERS: Final = "destination answers"
@@ -47,13 +48,15 @@ def _newest(connection: Connection, destination: str, kinds: Sequence[str]) -> E
     return next((event for event in found if event.kind in kinds), None)
 
 
-def bury(connection: Connection, rows: Sequence[Delivery], reason: str, now: float) -> None:
-    """These are dead letters, and an event each."""
-    deliveries.give_up(connection, [row.id for row in rows], error=reason, now=now)
-    for row in rows:
+def bury(connection: Connection, rows: Sequence[Delivery], reason: str, now: float) -> list[Delivery]:
+    """These are dead letters, and an event each; what was withdrawn meanwhile is none. Returns which are."""
+    owed = [row for row in deliveries.find(connection, [row.id for row in rows]) if row.state in OWED]
+    deliveries.give_up(connection, [row.id for row in owed], error=reason, now=now)
+    for row in owed:
         detail = f"{row.result.kind} to {row.destination}: {reason}"
         subject = row.result.series_instance_uid
         events.tell(connection, Event(at=now, kind="dead letter", subject=subject, detail=detail))
+    return owed
 
 
 def log_dead(rows: Sequence[Delivery]) -> None:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import Final
 
+from sqlalchemy import Connection
+
 from node.asking import Asking
+from node.audit.auditing import Auditing
+from node.audit.syslog import Forwarding
 from node.calls import Calls
 from node.clock import Watch
 from node.commitment_reports import CommitmentReports
 from node.completion import Completing, analysis_key
 from node.config import Config
 from node.delivery import Delivering
-from node.delivery_jobs import delivery_job, probe_job
+from node.delivery_jobs import enqueue_in_turns, probe_job, route_job
 from node.destinations import destinations
 from node.proof import required
 from node.proving import Proving, Resending
-from node.retry import DAY_S
+from node.retry import DAY_S, is_due
 from storage import circuits, deliveries, outcomes, retention, review
 from storage.blobs import Blobs
 from storage.errors import LedgerDown, Unavailable
@@ -37,6 +42,9 @@ from storage.workflows import Executor, Jobs, Queue
 ASSEMBLY_S: Final = 0.25
 CALLS_S: Final = 1.0
 """How often is looked whom to tell of a storage commitment, which PACS to ask, and for what proof."""
+AUDIT_S: Final = 1.0
+FORWARD_S: Final = 5.0
+"""How often the audit server gets what is new, and is tried while it is away."""
 HEARTBEAT_S: Final = 10.0
 RECONCILE_S: Final = 10.0
 OVERDUE_S: Final = 900.0
@@ -93,12 +101,16 @@ class Dispatcher:
         asking = Asking(self._config, self._ledger, calls, clock=self._clock)
         resending = Resending(self._jobs, clock=self._clock)
         proving = Proving(self._config, self._blobs, self._ledger, calls, resending, clock=self._clock)
+        auditing = Auditing(self._config, self._ledger, clock=self._clock)
+        forwarding = Forwarding(self._config, self._ledger, clock=self._clock)
         log().info("dispatcher runs", seconds=self._config.assembly.quiet_s)
         paces: list[tuple[float, Callable[[], None]]] = [
             (ASSEMBLY_S, self.assemble),
             (CALLS_S, reports.report),
             (CALLS_S, asking.ask),
             (CALLS_S, proving.prove),
+            (AUDIT_S, auditing.audit),
+            (FORWARD_S, lambda: _begin(calls, "audit server", forwarding.forward)),
             (HEARTBEAT_S, lambda: executor.beat(self._clock())),
             (RECONCILE_S, self.reconcile),
             (OVERDUE_S, self.remind),
@@ -127,36 +139,48 @@ class Dispatcher:
             log().warning("job taken over", reason=key)
 
     def remind(self) -> None:
-        """A delivery that is due but not tried gets another job: no bug in one attempt may end them all.
+        """What is due but not tried gets another job: no bug in one attempt may end them all.
 
         What waits behind an open circuit is tried by nobody but its one try, which gets another job too.
         """
         now = self._clock()
+        with self._ledger.reading() as connection:
+            waits = circuits.troubled(connection)
+            late = self._late(connection, {each.destination for each in waits if each.next_try_at}, now)
+        enqueue_in_turns(self._ledger, self._jobs, late, key_suffix=f"overdue/{int(now // OVERDUE_S)}")
         with self._ledger.writing() as connection:
-            waits = {each.destination: each for each in circuits.troubled(connection) if each.next_try_at}
-            for each in waits.values():
-                if each.next_try_at is not None and each.next_try_at < now - OVERDUE_S:
+            for each in waits:
+                if each.next_try_at is not None and self._is_overdue(each.next_try_at, now):
                     self._jobs.enqueue(connection, probe_job(each.destination, now))
-            late = [
-                row
-                for row in deliveries.unsettled(connection)
-                if _is_overdue(row, now) and row.destination not in waits
-            ]
-            series = {row.result.series_instance_uid for row in late}
-            free = {uid for uid in series if review.withheld(connection, uid) is None}
-            owed = {
-                (row.result.series_instance_uid, row.result.revision, row.destination)
-                for row in late
-                if row.result.series_instance_uid in free
-            }
-            for series_instance_uid, revision, destination in sorted(owed):
-                suffix = f"overdue/{int(now // OVERDUE_S)}"
-                job = delivery_job(series_instance_uid, revision, destination, key_suffix=suffix)
-                self._jobs.enqueue(connection, job)
-        for series_instance_uid, revision, destination in sorted(owed):
-            log().warning(
-                "delivery overdue", series=series_instance_uid, revision=revision, destination=destination
-            )
+        for destination, count in sorted(Counter(row.destination for row in late).items()):
+            log().warning("delivery overdue", destination=destination, count=count)
+        self._route_again(now)
+
+    def _late(self, connection: Connection, waiting: Collection[str], now: float) -> list[Delivery]:
+        late = [
+            row
+            for row in deliveries.unsettled(connection)
+            if row.state in OWED
+            and row.next_attempt_at is not None
+            and self._is_overdue(row.next_attempt_at, now)
+            and row.destination not in waiting
+        ]
+        series = {row.result.series_instance_uid for row in late}
+        free = {uid for uid in series if review.withheld(connection, uid) is None}
+        return [row for row in late if row.result.series_instance_uid in free]
+
+    def _is_overdue(self, due: float, now: float) -> bool:
+        return due < now - OVERDUE_S or (due > now and is_due(self._config.delivery.retry_policy, due, now))
+
+    def _route_again(self, now: float) -> None:
+        """A series whose results nobody was owed, for the job that owes them ended without success."""
+        for key, arguments in self._jobs.ended_in_vain("route").items():
+            series_instance_uid, revision = str(arguments[0]), int(arguments[1])
+            with self._ledger.writing() as connection:
+                suffix = f"again/{int(now * 1000)}"
+                self._jobs.enqueue(connection, route_job(series_instance_uid, revision, key_suffix=suffix))
+            self._jobs.forget(key)
+            log().warning("results routed again", series=series_instance_uid, revision=revision)
 
     def retire(self) -> None:
         """Age out what the administrator wants gone (`storage.retention_days`; 0 keeps it for ever).
@@ -179,6 +203,10 @@ class Dispatcher:
             log().info("segments given back", count=given_back)
 
 
+def _begin(calls: Calls, name: str, call: Callable[[], None]) -> None:
+    calls.begin(name, call)
+
+
 def patient(job: Callable[..., None]) -> Callable[..., None]:
     """The job, which waits for a database that is away: failing would end it for good.
 
@@ -194,11 +222,6 @@ def patient(job: Callable[..., None]) -> Callable[..., None]:
                 time.sleep(LEDGER_WAIT_S)
 
     return run
-
-
-def _is_overdue(row: Delivery, now: float) -> bool:
-    due = row.next_attempt_at
-    return row.state in OWED and due is not None and due < now - OVERDUE_S
 
 
 def _keep_pace(paces: list[tuple[float, Callable[[], None]]], stopping: threading.Event) -> None:

@@ -7,7 +7,7 @@ import typer
 from node.config import Config
 from node.dispatcher import Dispatcher
 from node.opening import storage_of, store_of
-from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
+from node.options import DEFAULT_CONFIG, ConfigOption, running_or_exit
 from storage import logs
 from storage.process import until_told_to_stop
 
@@ -22,7 +22,7 @@ def run_dispatcher(config: Config) -> None:
 
 def main(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """The completing and delivering process; `ctnode serve` starts it."""
-    run_dispatcher(load_or_exit(config))
+    run_dispatcher(running_or_exit(config))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from storage.errors import PeerRefused, PeerUnavailable, Unreadable
 
 NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 """A file system without hard links, such as SMB or FAT."""
+NO_SYNC: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""A file system that syncs files alone: some of SMB and of FUSE say so for folders (fsync(2))."""
 NOT_OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 """The folder is there, and not for us: an administrator has to act."""
 
@@ -121,6 +123,9 @@ def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 

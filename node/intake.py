@@ -103,6 +103,10 @@ class Intake:
         self._lookup.close()
         return ended
 
+    def reserve(self, reserve_bytes: int) -> None:
+        """Another size of what stays free, from now on."""
+        self._reserve_bytes = reserve_bytes
+
     def check_ready(self) -> None:
         """Whether an instance can be taken at all.
 

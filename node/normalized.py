@@ -47,7 +47,11 @@ class NormalizedScp:
         self._ledger = ledger
         self._clock = clock
         self._steps = PerformedSteps(ledger, clock=clock)
-        self._reports = CommitmentReports(config, ledger, Calls(), clock=clock)
+        self.take_over(config)
+
+    def take_over(self, config: Config) -> None:
+        """Another configuration: of who asks from now on, in whatever association."""
+        self._reports = CommitmentReports(config, self._ledger, Calls(), clock=self._clock)
 
     def handlers(self) -> list[Any]:
         """For pynetdicom."""

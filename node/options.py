@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from node import running
 from node.config import Config, load
 from storage.errors import ConfigError
 
@@ -26,3 +27,10 @@ def load_or_exit(path: Path) -> Config:
     except ConfigError as error:
         Console(stderr=True).print(str(error), soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(1) from error
+
+
+def running_or_exit(path: Path) -> Config:
+    """What runs, for a process that `ctnode serve` started; of one that was started by itself, the file."""
+    if not running.is_told():
+        return load_or_exit(path)
+    return running.read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode, encode, split_dataset
 
 from storage.errors import Unreadable
+from storage.geometry.frames import PARSE_ERRORS
 
 CONVERTIBLE: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """Between these, a data set can be re-encoded without touching a value (PS3.5 A.1, A.2)."""
@@ -90,14 +89,15 @@ class Outgoing:
         """
         try:
             meta, offset = split_dataset(path)
-        except (InvalidDicomError, OSError, EOFError, ValueError, struct.error) as error:
+            file_bytes = path.stat().st_size
+            missing = [keyword for keyword in _META if not meta.get(keyword)]
+            uids = [UID(str(meta.get(keyword))) for keyword in _META]
+        except (OSError, *PARSE_ERRORS) as error:
             raise Unreadable(f"{path}: no DICOM file: {error}") from error
-        if path.stat().st_size <= offset:
+        if file_bytes <= offset:
             raise Unreadable(f"{path}: holds no data set")
-        missing = [keyword for keyword in _META if not meta.get(keyword)]
         if missing:
             raise Unreadable(f"{path}: File Meta Information lacks {', '.join(missing)}")
-        uids = [UID(str(meta[keyword].value)) for keyword in _META]
         return cls(
             sop_class_uid=uids[0],
             sop_instance_uid=uids[1],

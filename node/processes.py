@@ -6,18 +6,19 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Final
 
-from node import listening
+from node import listening, running
 from node.config import Config
 from node.destinations import kinds_wanted
 from node.listening import Bound
-from node.supervisor import Child, Supervisor
+from node.reloading import Reloading
+from node.running import LEDGER_URL, RUNNING
+from node.supervisor import Child, Supervisor, Takes
 from storage import events, logs, workflows
+from storage.errors import LedgerDown
 from storage.ledger import Ledger
-
-LEDGER_URL: Final = "CTNODE_LEDGER_URL"
-"""How the worker is told the database's URL: not as an argument, which others could read."""
+from storage.logs import log
+from storage.records import Event
 
 
 def serve(config: Config, config_path: Path, *, receivers_only: bool = False) -> int:
@@ -25,7 +26,7 @@ def serve(config: Config, config_path: Path, *, receivers_only: bool = False) ->
 
     Args:
         config: the configuration.
-        config_path: its file, which the processes read again.
+        config_path: its file, which is looked at again when it changes.
         receivers_only: nothing is completed, analysed or delivered: for `ctnode bench receive`.
 
     Raises:
@@ -41,11 +42,35 @@ def serve(config: Config, config_path: Path, *, receivers_only: bool = False) ->
         events.tell(connection, listening.event(config, time.time()))
     ledger.close()
     os.environ[LEDGER_URL] = config.storage.database_url
+    file = str(running.write(config))
     receivers = _receivers(config, config_path, bound)
-    return Supervisor(
-        children=receivers if receivers_only else (*receivers, *_others(config, config_path)),
-        before_stopping=lambda: listening.close(bound),
-    ).run()
+    children = receivers if receivers_only else (*receivers, *_others(config, config_path))
+    for child in children:
+        child.environment = {**child.environment, RUNNING: file}
+    supervisor = Supervisor(children=children, before_stopping=lambda: listening.close(bound))
+
+    def hand_over(changed: Config) -> None:
+        now = (*_receivers(changed, config_path, bound), *_others(changed, config_path))
+        supervisor.hand_over({child.role: child.command for child in now})
+
+    reloading = Reloading(config_path, config, hand_over=hand_over)
+    supervisor.each_round, supervisor.told_to_look = reloading.look, reloading.ask
+    code = supervisor.run()
+    _tell_stopped(config)
+    return code
+
+
+def _tell_stopped(config: Config) -> None:
+    """The next start finds it, and audits it. A database that is away keeps nobody from stopping."""
+    ledger = Ledger(config.storage.database_url)
+    about = Event(at=time.time(), kind="node stopped", subject=config.node.ae_title, detail="")
+    try:
+        with ledger.writing() as connection:
+            events.tell(connection, about)
+    except LedgerDown as error:
+        log().error("waiting", reason=str(error))
+    finally:
+        ledger.close()
 
 
 def _receivers(config: Config, config_path: Path, bound: tuple[Bound, ...]) -> tuple[Child, ...]:
@@ -56,6 +81,7 @@ def _receivers(config: Config, config_path: Path, bound: tuple[Bound, ...]) -> t
             command=(*command, "--number", str(number)),
             environment=listening.told(bound),
             descriptors=tuple(each.socket.fileno() for each in bound),
+            takes=Takes.BY_ITSELF,
         )
         for number in range(config.node.receiver_count)
     )
@@ -68,7 +94,12 @@ def _others(config: Config, config_path: Path) -> tuple[Child, ...]:
     kinds = ("--kinds", ",".join(sorted(kinds_wanted(config))))
     return (
         Child(role="dispatcher", command=dispatcher, stage=1),
-        Child(role="worker", command=(*worker, "--station", config.node.ae_title, *kinds), stage=2),
+        Child(
+            role="worker",
+            command=(*worker, "--station", config.node.ae_title, *kinds),
+            stage=2,
+            takes=Takes.BY_ITS_COMMAND,
+        ),
         *_console(config, config_path),
     )
 
@@ -78,4 +109,4 @@ def _console(config: Config, config_path: Path) -> tuple[Child, ...]:
     if not config.console.enabled:
         return ()
     command = (sys.executable, "-m", "node.console", "--config", str(config_path))
-    return (Child(role="console", command=command),)
+    return (Child(role="console", command=command, takes=Takes.BY_ITSELF),)

@@ -50,8 +50,11 @@ def asked_of(destination: Destination, step: Step) -> frozenset[DeliveryState]:
     """The states of deliveries of which a destination is asked this."""
     if not asks(destination, step):
         return frozenset()
-    after_commitment = step is Step.READ_BACK and asks(destination, Step.COMMITMENT)
-    return frozenset({DeliveryState.COMMITTED if after_commitment else DeliveryState.STORED})
+    if step is Step.COMMITMENT:
+        return frozenset({DeliveryState.STORED})
+    if asks(destination, Step.COMMITMENT):
+        return frozenset({DeliveryState.COMMITTED})
+    return frozenset({DeliveryState.STORED, DeliveryState.COMMITTED})  # of when it was asked to commit too
 
 
 def required(destination: Destination) -> DeliveryState:

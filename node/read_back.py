@@ -15,7 +15,6 @@ from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from node.addresses import PeerAddress
 from node.association_failure import explain
@@ -54,13 +53,14 @@ class Sought:
         try:
             ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*KEYS, "PatientID"])
             study, series, sop = (str(ds[keyword].value) for keyword in KEYS)
-        except (InvalidDicomError, OSError, *PARSE_ERRORS) as error:
+            patient_id = str(ds.get("PatientID") or "").strip()
+        except (OSError, KeyError, *PARSE_ERRORS) as error:  # a key is missing where bytes are damaged
             raise Unreadable(f"{path}: cannot be read any more") from error
         return cls(
             study_instance_uid=study,
             series_instance_uid=series,
             sop_instance_uid=sop,
-            patient_id=str(ds.get("PatientID") or "").strip(),
+            patient_id=patient_id,
         )
 
 

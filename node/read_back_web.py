@@ -68,7 +68,7 @@ def _matches(client: httpx.Client, way: WebAddress, each: Sought) -> list[Datase
         raise Declined(f"{way} answers QIDO-RS with HTTP {status}")
     try:
         return [Dataset.from_json(match) for match in json.loads(body)]
-    except PARSE_ERRORS as error:
+    except (*PARSE_ERRORS, RecursionError) as error:
         raise Declined(f"{way} answers QIDO-RS with no DICOM JSON") from error
 
 

@@ -12,8 +12,9 @@ from node.config import Config
 from node.destinations import Destination, WebAddress
 from node.query import Declined
 from node.read_back import Filed, Sought
-from node.settling_proofs import SettlingProofs
+from node.settling_proofs import UNSURE_S, SettlingProofs
 from node.transport import Timeouts
+from storage import proofs
 from storage.blobs import Blobs
 from storage.errors import PeerUnavailable, Unreadable
 from storage.ledger import Ledger
@@ -46,15 +47,24 @@ class ReadingBack:
 
     def look(self, destination: Destination, rows: Sequence[Unproven]) -> None:
         """Look for these, and settle each as soon as it is answered."""
+        self._note(rows[:INSTANCES_MAX])
         left = self._readable(rows[:INSTANCES_MAX])
         sought = [each for each, _row in left.values()]
         why = "it does not answer"
+        if not sought:
+            return
         try:
             for each, found in self._asked(destination, sought):
                 self._settle(left.pop(each.sop_instance_uid)[1], found)
         except PeerUnavailable as error:
             why = str(error)
         self._again([row for _each, row in left.values()], f"not read back: {why}")
+
+    def _note(self, rows: Sequence[Unproven]) -> None:
+        """What this ends with, if it is not foreseen, is not met again at once."""
+        now = self._clock()
+        with self._ledger.writing() as connection:
+            proofs.ask_at(connection, [row.delivery.id for row in rows], now + UNSURE_S, now=now)
 
     def _asked(self, destination: Destination, sought: Sequence[Sought]) -> Iterator[Looked]:
         way = destination.way

@@ -11,18 +11,19 @@ from typing import Annotated, Final
 
 import typer
 
-from node import listening, tls
+from node import listening, running, tls
 from node.config import Config
+from node.heartbeat import Heartbeat, receiver_name
 from node.intake import MEGABYTE, Intake
 from node.listening import Bound, Transport
 from node.opening import storage_of, store_of
-from node.options import DEFAULT_CONFIG, ConfigOption, load_or_exit
+from node.options import DEFAULT_CONFIG, ConfigOption, running_or_exit
 from node.recovery import Recovered, recover
 from node.scp import StorageScp
 from node.upper_layer.lobby import Listener
 from storage import events, logs
 from storage.logs import log
-from storage.process import until_told_to_stop
+from storage.process import until_told_to_stop, when_told_to_look
 
 DRAIN_S: Final = 20.0
 """How long open associations may go on when the node stops."""
@@ -59,14 +60,26 @@ def run_receiver(config: Config, number: int = 0) -> None:
     intake.start()
     _collect_seldom()
     scp = StorageScp(config, intake, ledger, listeners=_listeners(config, bound), receiver=number)
+    if running.is_told():
+        when_told_to_look(lambda: take_over(scp, intake, running.read()))
     if not stopping.is_set():  # it was told to while it made itself ready: nobody is let in to be sent away
         scp.start()
+    heartbeat = Heartbeat(ledger, receiver_name(number))
+    heartbeat.start()
     log().info("listening", called_ae=config.node.ae_title, port=config.node.port)
     stopping.wait()
+    heartbeat.stop()
     scp.drain(DRAIN_S)
     intake.flush(INDEX_S)
     if intake.stop():
         store.close()
+
+
+def take_over(scp: StorageScp, intake: Intake, config: Config) -> None:
+    """Another configuration, for the associations that come from now on."""
+    scp.take_over(config)
+    intake.reserve(config.storage.reserve_mb * MEGABYTE)
+    log().info("configuration taken over", count=len(config.peers))
 
 
 def _collect_seldom() -> None:
@@ -94,7 +107,7 @@ def _listeners(config: Config, bound: tuple[Bound, ...]) -> tuple[Listener, ...]
 
 def main(config: ConfigOption = DEFAULT_CONFIG, number: NumberOption = 0) -> None:
     """A receiving process; `ctnode serve` starts them."""
-    run_receiver(load_or_exit(config), number)
+    run_receiver(running_or_exit(config), number)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,23 @@ import math
 import queue
 import threading
 import time
+from collections import Counter as Counts
 from contextlib import suppress
 from typing import Final
 
 from node.damping import Damper
 from node.peers import Admitted
-from storage import events
+from storage import events, tallies
 from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Association, Event
+from storage.tallies import Counter
 
 WAITING_MAX: Final = 100
 """How many wait for the ledger; more stand in the log alone."""
+COUNT_S: Final = 5.0
+"""How long those that are not told may wait to be counted."""
 STOP_S: Final = 1.0
 """How long the end waits for the ledger: rows of instances are worth more of the time that is left then."""
 
@@ -32,6 +36,7 @@ class Rejections:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._damper = Damper()
+        self._counts: Counts[str] = Counts()  # by reason; not in the ledger yet
         self._lock = threading.Lock()
         self._until = math.inf  # monotonic: then the rest stands in the log alone
         self._waiting: queue.Queue[Event | None] = queue.Queue(WAITING_MAX)
@@ -53,6 +58,7 @@ class Rejections:
         """A caller was rejected. Never blocks."""
         key = (association.calling_ae, association.address, admitted.admission)
         with self._lock:
+            self._counts[admitted.admission.value] += 1
             if not self._damper.is_news(key, now):
                 return
         log().warning(
@@ -69,14 +75,31 @@ class Rejections:
             log().error("rejection not recorded", reason=f"{WAITING_MAX} wait for the database already")
 
     def _run(self) -> None:
-        while (about := self._waiting.get()) is not None and time.monotonic() < self._until:
+        goes_on = True
+        while goes_on and time.monotonic() < self._until:
+            about: Event | None = None
+            with suppress(queue.Empty):
+                about = self._waiting.get(timeout=COUNT_S)
+                goes_on = about is not None
             self._write(about)
 
-    def _write(self, about: Event) -> None:
+    def _write(self, about: Event | None) -> None:
+        """Tell of one, and count all since the last time."""
+        with self._lock:
+            counts, self._counts = self._counts, Counts()
+        if about is None and not counts:
+            return
         try:
             with self._ledger.writing() as connection:
-                events.tell(connection, about)
+                if about is not None:
+                    events.tell(connection, about)
+                tallies.add(connection, {(Counter.REJECTED, reason): n for reason, n in counts.items()})
         except Unavailable as error:
-            log().error("rejection not recorded", reason=str(error))
+            self._not_written(counts, str(error))
         except Exception as error:  # noqa: BLE001 - the edge of a thread: the next ones are written
-            log().error("rejection not recorded", reason=type(error).__name__)
+            self._not_written(counts, type(error).__name__)
+
+    def _not_written(self, counts: Counts[str], reason: str) -> None:
+        with self._lock:
+            self._counts.update(counts)
+        log().error("rejection not recorded", reason=reason)

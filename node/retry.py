@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 DAY_S: Final = 86_400.0
+DUE_SLACK_S: Final = 1.0
+"""How much early a job may come for its delivery: the clocks of database and process may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,14 @@ def wait_s(policy: RetryPolicy, *, failures: int, random: Callable[[], float]) -
     """
     doubled = policy.first_s * 2.0 ** min(failures - 1, 32)
     return min(doubled, policy.max_s) * (1.0 + JITTER * random())
+
+
+def is_due(policy: RetryPolicy, at: float, now: float) -> bool:
+    """Whether something may be tried that waits for a time.
+
+    One that lies farther ahead than any wait was written by a clock that was ahead itself, and was set back.
+    """
+    return at <= now + DUE_SLACK_S or at > now + policy.max_s * (1.0 + JITTER) + DUE_SLACK_S
 
 
 def next_attempt(

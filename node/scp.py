@@ -60,6 +60,15 @@ class Entry:
     places: tuple[int, ...]  # that it holds
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What holds for an association from its beginning to its end."""
+
+    config: Config
+    names: Names  # of the peers' hosts
+    terms: Terms
+
+
 class StorageScp:
     """Receives on sockets that listen, and hands what comes to the intake."""
 
@@ -74,24 +83,14 @@ class StorageScp:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`receiver`: the number of this process. Raises OSError when places cannot be counted."""
-        self._config = config
         self._intake = intake
         self._receiver = receiver
         self._clock = clock
-        self._names = Names(config)
         self._places = Places(config.storage.root)
         self._rejections = Rejections(ledger)
         self._strangers = Strangers()
-        normalized = NormalizedScp(config, ledger, clock=clock)
-        self._terms = Terms(
-            entity=AE(ae_title=config.node.ae_title),
-            supported=supported(accepted_contexts()),
-            handlers=[(evt.EVT_C_ECHO, _on_echo), *normalized.handlers()],
-            limits=Limits(
-                data_set_bytes=config.node.max_instance_mb * MEGABYTE,
-                network_timeout_s=config.node.network_timeout_s,
-            ),
-        )
+        self._normalized = NormalizedScp(config, ledger, clock=clock)
+        self._rules = self._rules_of(config)
         self._draining = False
         self._changed = threading.Condition()
         self._here: set[AcceptedAssociation] = set()  # those that have a thread
@@ -102,6 +101,24 @@ class StorageScp:
             max_half_open=config.node.max_half_open,
             called=self._on_called,
         )
+
+    def take_over(self, config: Config) -> None:
+        """Another configuration, for associations that come from now on; open ones keep the old one."""
+        self._normalized.take_over(config)
+        self._rules = self._rules_of(config)
+
+    def _rules_of(self, config: Config) -> Rules:
+        limits = Limits(
+            data_set_bytes=config.node.max_instance_mb * MEGABYTE,
+            network_timeout_s=config.node.network_timeout_s,
+        )
+        terms = Terms(
+            entity=AE(ae_title=config.node.ae_title),
+            supported=supported(accepted_contexts()),
+            handlers=[(evt.EVT_C_ECHO, _on_echo), *self._normalized.handlers()],
+            limits=limits,
+        )
+        return Rules(config=config, names=Names(config), terms=terms)
 
     def start(self) -> None:
         """Receive from now on."""
@@ -151,7 +168,7 @@ class StorageScp:
         except OSError:  # it has hung up already
             caller.connection.close()
             return
-        association = AcceptedAssociation(wire, self, self._terms)
+        association = AcceptedAssociation(wire, self, self._rules.terms)
         with self._changed:
             self._here.add(association)
         remains = False
@@ -170,14 +187,14 @@ class StorageScp:
                 self._changed.notify_all()
 
     def _wire(self, caller: Caller) -> Wire:
-        timeout_s = self._config.node.network_timeout_s
+        timeout_s = self._rules.config.node.network_timeout_s
         if isinstance(caller.connection, ssl.SSLSocket):
             return TlsWire(caller.connection, caller.address, timeout_s)
         return PlainWire(caller.connection, caller.address, timeout_s)
 
     def admit(self, association: AcceptedAssociation) -> StoreScp | Rejection:
         """Admit or reject, before anything else is negotiated (PS3.8 9.3.4); see `office.Office`."""
-        request = association.asked
+        request, rules = association.asked, self._rules
         about = Association(
             id=str(uuid.uuid4()),
             calling_ae=request.calling_ae,
@@ -187,7 +204,7 @@ class StorageScp:
             receiver=self._receiver,
         )
         try:
-            admitted = _context_admission(request) or self._admission(association, about)
+            admitted = _context_admission(request) or self._admission(association, about, rules)
         except Exception:  # noqa: BLE001 - the edge of a thread: whoever cannot be judged is not let in
             log().exception("association failed", association=about.id)
             admitted = Admitted(admission=Admission.CONGESTED, reason="an error of ours: see the log")
@@ -195,17 +212,17 @@ class StorageScp:
             self._rejections.tell(about, admitted, now=self._clock())
             return REJECTIONS[admitted.admission]
         partners = Partners(
-            calling_ae=about.calling_ae, called_ae=self._config.node.ae_title, association_id=about.id
+            calling_ae=about.calling_ae, called_ae=rules.config.node.ae_title, association_id=about.id
         )
-        return StoreScp(self._intake, partners, self._terms.limits)
+        return StoreScp(self._intake, partners, rules.terms.limits)
 
-    def _admission(self, association: AcceptedAssociation, about: Association) -> Admitted:
+    def _admission(self, association: AcceptedAssociation, about: Association, rules: Rules) -> Admitted:
         admitted = admit(
             calling_ae=about.calling_ae,
             called_ae=about.called_ae,
             address=about.address,
-            config=self._config,
-            names=self._names.table(),
+            config=rules.config,
+            names=rules.names.table(),
             secured=isinstance(association.wire, TlsWire),
             certificate_names=certificate_names(association.wire.certificate),
         )
@@ -221,11 +238,13 @@ class StorageScp:
             self._intake.check_ready()
         except Unavailable as error:
             return Admitted(admission=Admission.CONGESTED, reason=str(error))
-        return self._seat(association, about, admitted)
+        return self._seat(association, about, admitted, rules.config)
 
-    def _seat(self, association: AcceptedAssociation, about: Association, admitted: Admitted) -> Admitted:
+    def _seat(
+        self, association: AcceptedAssociation, about: Association, admitted: Admitted, config: Config
+    ) -> Admitted:
         """Take a place among all, and one among those of the AE title where it has a limit."""
-        limits = {EVERYBODY: self._config.node.max_associations}
+        limits = {EVERYBODY: config.node.max_associations}
         if admitted.peer is not None and admitted.peer.max_associations is not None:
             limits[about.calling_ae] = admitted.peer.max_associations
         places = self._places.take_all(limits)

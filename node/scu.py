@@ -36,6 +36,7 @@ CONTEXT_RESULTS: Final[Mapping[int, str]] = {
 }
 """Result of a presentation context that was not accepted (PS3.8 9.3.3.2)."""
 
+NOT_THERE: Final = "sent once, and no response seen: the peer may have it; then {}"
 NO_ANSWER: Final = "sent twice, and no response seen: the peer may have it"
 
 
@@ -61,7 +62,8 @@ def store(
     """Send objects by C-STORE; each is yielded once, as soon as the peer has answered.
 
     What was not yielded before an exception was not settled and is sent again later. An object without a
-    response is sent once more, in a new association, before it is `Disposition.UNKNOWN`. An object that
+    response is sent once more, in a new association, before it is `Disposition.UNKNOWN`; where there is
+    none, it is that at once. An object that
     cannot be read is `Disposition.REFUSED`, one whose context is not accepted `Disposition.NOT_TAKEN`; the
     rest goes on.
 
@@ -136,6 +138,8 @@ def _store_batch(
                     yield sent
         except NotAssociated as error:
             if error.failure.cause is not Cause.NO_CONTEXT:
+                if again is not None and again is waiting[0]:  # it went out, and then nobody was there
+                    yield _sent(again, Disposition.UNKNOWN, reason=NOT_THERE.format(explain(error.failure)))
                 raise
             yield from (_not_accepted(each, error.refused) for each in waiting)
             return

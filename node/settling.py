@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from storage import arrivals, events, instance_rows, review
+from storage import arrivals, events, instance_rows, review, tallies
 from storage.errors import Duplicate, LedgerDown, Misfiled, Refused
 from storage.header import Header
 from storage.instance_rows import Known
@@ -57,6 +57,7 @@ def settle(connection: Connection, instances: Sequence[Instance]) -> Settled:
         new, aside = _sort(connection, instances) if attempt else (instances, ())
         if instance_rows.add(connection, new):
             savepoint.commit()
+            tallies.received(connection, new)
             told = tuple(
                 (instance, str(error))
                 for instance, error in aside

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from node import breaker, delivery_news
 from node.attempt import Attempt, words
 from node.config import Config
-from node.delivery_jobs import delivery_job, enqueue_all, probe_job
+from node.delivery_jobs import delivery_job, enqueue_all, enqueue_in_turns, probe_job
 from node.destinations import Destination
 from node.retry import next_attempt
 from node.routing import in_place_of
@@ -59,14 +59,18 @@ class SettlingDeliveries:
         )
 
     def _not_taken(self, destination: Destination, row: Delivery, reason: str) -> None:
-        """Another kind goes in its place, where one is configured and there is an object of it."""
+        """Another kind goes in its place, where one is configured and there is an object of it.
+
+        In place of what a later revision replaced on its way, nothing goes.
+        """
         now, result = self._clock(), row.result
         with self._ledger.writing() as connection:
             siblings = outcomes.results_of(connection, result.series_instance_uid, result.revision)
             kind, found = in_place_of(result, destination, siblings)
             if found is not None:
-                deliveries.withdraw(connection, [row.id], reason=f"{reason}; {kind} goes instead", now=now)
-                if deliveries.owe(connection, found.sop_instance_uid, destination.name, now):
+                words = f"{reason}; {kind} goes instead"
+                wanted = deliveries.withdraw(connection, [row.id], reason=words, now=now)
+                if wanted and deliveries.owe(connection, found.sop_instance_uid, destination.name, now):
                     suffix = f"instead/{row.id}/{row.attempts + 1}"
                     enqueue_all(connection, self._jobs, [row], key_suffix=suffix)
             delivery_news.tell_not_taken(connection, destination.name, f"{result.kind}: {reason}", now)
@@ -83,12 +87,13 @@ class SettlingDeliveries:
     def bury(self, rows: Sequence[Delivery], reason: str) -> None:
         """These are dead letters."""
         with self._ledger.writing() as connection:
-            delivery_news.bury(connection, rows, reason, self._clock())
-        delivery_news.log_dead(rows)
+            dead = delivery_news.bury(connection, rows, reason, self._clock())
+        delivery_news.log_dead(dead)
 
     def undone(self, destination: str, came: Attempt) -> None:
         """What an attempt left waits again; the destination's circuit opens, stays open, or closes."""
         now = self._clock()
+        freed = self._freed(destination, came, now) if came.trouble is None else []
         with self._ledger.writing() as connection:
             before = circuits.find(connection, destination)
             after = self._circuit(before, destination, came, now)
@@ -99,7 +104,7 @@ class SettlingDeliveries:
             untried = [(row, came.why) for row in came.untried]
             dead += self._postpone(connection, untried, _untried, now, again)
             if before is not None and after is None:
-                self._closed(connection, before, came, now)
+                self._closed(connection, before, freed, now)
         delivery_news.log_dead(dead)
         delivery_news.log_circuit(before, after, now)
 
@@ -135,8 +140,7 @@ class SettlingDeliveries:
             and row.id not in tried
             and review.withheld(connection, row.result.series_instance_uid) is None
         ]
-        delivery_news.bury(connection, rows, self._given_up(after.reason), now)
-        return rows
+        return delivery_news.bury(connection, rows, self._given_up(after.reason), now)
 
     def _given_up(self, why: str) -> str:
         return f"given up after {self._give_up_days:g} days: {why}"
@@ -157,8 +161,7 @@ class SettlingDeliveries:
         )
         if at is None:
             rows = [row for row, _why in pairs]
-            delivery_news.bury(connection, rows, self._given_up(why), now)
-            return rows
+            return delivery_news.bury(connection, rows, self._given_up(why), now)
         if again is None:
             self._jobs.enqueue(connection, _next(first, at - now))
         until = again or at
@@ -169,16 +172,26 @@ class SettlingDeliveries:
         )
         return []
 
-    def _closed(self, connection: Connection, before: Circuit, came: Attempt, now: float) -> None:
-        """Everything that waited for the one try goes now; what has just been tried has a job of its own."""
+    def _freed(self, destination: str, came: Attempt, now: float) -> list[Delivery]:
+        """A job for everything that waited for the one try; what has just been tried has one of its own.
+
+        They begin when this job has ended: until the circuit is closed, nothing is lost by a stop.
+        """
+        with self._ledger.reading() as connection:
+            before = circuits.find(connection, destination)
+            if before is None or before.failures < breaker.OPEN_AFTER - 1:
+                return []  # it was never open: `queue retry` leaves that many
+            tried = _ids(came)
+            rows = [row for row in deliveries.waiting_for(connection, destination) if row.id not in tried]
+        enqueue_in_turns(self._ledger, self._jobs, rows, key_suffix=f"answers/{int(now * 1000)}")
+        return rows
+
+    def _closed(self, connection: Connection, before: Circuit, freed: list[Delivery], now: float) -> None:
+        """What waited for the one try goes now."""
         circuits.forget(connection, before.destination)
-        if before.failures < breaker.OPEN_AFTER - 1:  # it was never open: `queue retry` leaves that many
-            return
-        tried = _ids(came)
-        rows = [r for r in deliveries.waiting_for(connection, before.destination) if r.id not in tried]
-        deliveries.hurry(connection, [row.id for row in rows], now)
-        enqueue_all(connection, self._jobs, rows, key_suffix=f"answers/{int(now * 1000)}")
-        delivery_news.tell_answering(connection, before, len(rows), now)
+        if before.failures >= breaker.OPEN_AFTER - 1:
+            deliveries.hurry(connection, [row.id for row in freed], now)
+            delivery_news.tell_answering(connection, before, len(freed), now)
 
 
 def _next(first: Delivery, delay_s: float) -> Job:

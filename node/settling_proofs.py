@@ -17,6 +17,8 @@ from storage.records import Event, Unproven
 from storage.states import DeliveryState
 
 HOUR_S = 3600.0
+UNSURE_S = 300.0
+"""When it is asked anew, where the process ended, or failed, before the answer to a question."""
 
 
 class SendsAgain(Protocol):

@@ -115,7 +115,7 @@ def _json(body: bytes) -> dict[str, Any]:
     """The Store Instances Response Module as DICOM JSON (PS3.18 F.2); nothing where it is something else."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets without end
         return {}
     if isinstance(found, list) and found:
         found = found[0]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import groupby
 from typing import Final
 
@@ -24,6 +25,14 @@ STOP_S: Final = 30.0
 POLL_S: Final = 0.1
 
 
+class Takes(Enum):
+    """How a process takes over a configuration that changed."""
+
+    BY_ITSELF = auto()  # at a SIGHUP, and goes on
+    BY_A_START = auto()  # it ends what it is at, and is started again
+    BY_ITS_COMMAND = auto()  # the same, where its command changed; else it has nothing to take over
+
+
 @dataclass(kw_only=True)
 class Child:
     """One process and its history."""
@@ -33,10 +42,12 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)  # beside the supervisor's own
     descriptors: tuple[int, ...] = ()  # that it inherits
     stage: int = 0  # those of one stage stop at the same time, the lowest stage first
+    takes: Takes = Takes.BY_A_START
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0  # monotonic
     restart_at: float = 0.0  # monotonic
     wait_s: float = RESTART_FIRST_S
+    stop_by: float | None = None  # monotonic: it was told to end, and is started again; None: it was not
 
 
 @dataclass(kw_only=True)
@@ -49,13 +60,17 @@ class Supervisor:
 
     children: tuple[Child, ...]  # in the order of their start
     before_stopping: Callable[[], None] = lambda: None  # what is let go of before they are told to stop
+    each_round: Callable[[], None] = lambda: None  # what else is looked after
+    told_to_look: Callable[[], None] = lambda: None  # at a SIGHUP; in a signal handler
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
+        signal.signal(signal.SIGHUP, lambda *_: self.told_to_look())
         while not self.stopping.is_set():
+            self.each_round()
             for child in self.children:
                 self._tend(child, time.monotonic())
             self.stopping.wait(POLL_S)
@@ -64,10 +79,27 @@ class Supervisor:
             _stop(tuple(together))
         return 0
 
+    def hand_over(self, commands: Mapping[str, tuple[str, ...]]) -> None:
+        """Have every process take over what runs now; `commands`: by role, what it is started with."""
+        for child in self.children:
+            is_new = child.command != commands[child.role]
+            child.command = commands[child.role]
+            if child.process is None:
+                continue
+            if child.takes is Takes.BY_ITSELF:
+                child.process.send_signal(signal.SIGHUP)
+            elif child.takes is Takes.BY_A_START or is_new:
+                child.process.terminate()
+                child.stop_by = time.monotonic() + STOP_S
+
     def _tend(self, child: Child, now: float) -> None:
         if child.process is not None:
             code = child.process.poll()
             if code is None:
+                if child.stop_by is not None and now >= child.stop_by:
+                    log().error("process killed", role=child.role, seconds=STOP_S)
+                    child.process.kill()
+                    child.stop_by = now + STOP_S
                 return
             self._bury(child, code, now)
         if now >= child.restart_at:
@@ -75,27 +107,40 @@ class Supervisor:
 
     def _start(self, child: Child, now: float) -> None:
         try:
-            child.process = subprocess.Popen(
-                child.command,
-                stdin=subprocess.PIPE,
-                env={**os.environ, **child.environment, SUPERVISED: "1"},
-                pass_fds=child.descriptors,
-            )
+            child.process = _spawned(child)
         except OSError as error:  # no memory or process is left: the others go on
             wait_s = _put_off(child, now)
             log().error("process not started", role=child.role, reason=error.strerror, seconds=wait_s)
             return
-        child.started_at = now
+        child.started_at, child.stop_by = now, None
         log().info("process started", role=child.role, pid=child.process.pid)
 
     def _bury(self, child: Child, code: int, now: float) -> None:
         if now - child.started_at >= STEADY_S:
             child.wait_s = RESTART_FIRST_S
-        wait_s = _put_off(child, now)
         if child.process is not None and child.process.stdin is not None:
             child.process.stdin.close()
         child.process = None
+        if child.stop_by is not None:
+            child.restart_at = now
+            log().info("process stopped", role=child.role, exit_code=code)
+            return
+        wait_s = _put_off(child, now)
         log().error("process died", role=child.role, exit_code=code, seconds=wait_s)
+
+
+def _spawned(child: Child) -> subprocess.Popen[bytes]:
+    """Started with SIGHUP blocked, until it listens to it (`storage.process.when_told_to_look`)."""
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        return subprocess.Popen(
+            child.command,
+            stdin=subprocess.PIPE,
+            env={**os.environ, **child.environment, SUPERVISED: "1"},
+            pass_fds=child.descriptors,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 def _put_off(child: Child, now: float) -> float:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from node.standing import SeriesStanding, Standing
+from node.standing import SeriesStanding
 from node.volume_lines import gate_line, volume_lines
 from storage.records import Circuit, Delivery, Expectation, ResultRow, VolumeRow
 from storage.states import DeliveryState, SeriesState
@@ -44,45 +44,6 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return "now"
-
-
-def standing_table(standing: Standing, now: float) -> RenderableType:
-    """The node at a glance."""
-    return Group(
-        f"{len(standing.associations)} associations open",
-        _series(standing, now),
-        _destinations(standing),
-        *(Text(trouble_line(circuit, now), style="bold red") for circuit in standing.circuits),
-        *(Text(f"{age(now - e.at):>7} ago  {e.kind}: {e.subject} {e.detail}") for e in standing.events),
-    )
-
-
-def _series(standing: Standing, now: float) -> Table:
-    table = Table("age", "series", "inst", "rev", _whole("state"), box=None, pad_edge=False)
-    for series in standing.series:
-        state = Text(series.state, style=STYLES[series.state])
-        if series.reason:
-            state.append(f" {series.reason}", style="default")
-        table.add_row(
-            age(now - series.last_received_at),
-            f"...{series.series_instance_uid[-20:]}",
-            str(series.instances),
-            str(series.revision),
-            state,
-        )
-    return table
-
-
-def _destinations(standing: Standing) -> Table:
-    table = Table("destination", "results", box=None, pad_edge=False)
-    for destination in sorted({name for name, _ in standing.deliveries}):
-        counts = [
-            f"{count} {state}"
-            for (name, state), count in sorted(standing.deliveries.items())
-            if name == destination
-        ]
-        table.add_row(Text(destination), ", ".join(counts))
-    return table
 
 
 def trouble_line(circuit: Circuit, now: float) -> str:

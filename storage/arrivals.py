@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
-from storage import instance_rows, schema
+from storage import instance_rows, schema, tallies
 from storage.geometry.frames import PlacedSlice, placed_from
 from storage.geometry.index import slices_from_json
 from storage.header import Header
@@ -36,8 +37,7 @@ def open_association(connection: Connection, association: Association) -> None:
 def close_association(connection: Connection, id: str, ending: Ending, now: float) -> None:
     """An association ended."""
     table = schema.association
-    statement = update(table).where(table.c.id == id, table.c.closed_at.is_(None))
-    connection.execute(statement.values(closed_at=now, ending=ending))
+    _close(connection, ending, now, table.c.id == id)
 
 
 def close_lost_associations(
@@ -50,15 +50,27 @@ def close_lost_associations(
     column = schema.association.c
     number = column.receiver
     its_own = number == receiver if receivers is None else or_(number == receiver, number >= receivers)
-    statement = update(schema.association).where(column.closed_at.is_(None), its_own)
-    return connection.execute(statement.values(closed_at=now, ending=Ending.LOST)).rowcount
+    return _close(connection, Ending.LOST, now, its_own)
+
+
+def _close(connection: Connection, ending: Ending, now: float, *which: ColumnElement[bool]) -> int:
+    """Those of these that are open are closed, and counted."""
+    table = schema.association
+    statement = update(table).where(table.c.closed_at.is_(None), *which)
+    closed = connection.execute(
+        statement.values(closed_at=now, ending=ending).returning(table.c.calling_ae)
+    ).scalars()
+    callers = Counter(closed.all())
+    tallies.add(connection, {(tallies.Counter(ending), calling_ae): n for calling_ae, n in callers.items()})
+    return callers.total()
 
 
 def open_associations(connection: Connection) -> list[Association]:
     """The associations that are open now, oldest first."""
     table = schema.association
-    rows = connection.execute(select(table).where(table.c.closed_at.is_(None)).order_by(table.c.opened_at))
-    return [Association(**row._mapping) for row in rows]
+    columns = [each for each in table.c if each is not table.c.audited]
+    statement = select(*columns).where(table.c.closed_at.is_(None)).order_by(table.c.opened_at)
+    return [Association(**row._mapping) for row in connection.execute(statement)]
 
 
 def last_received_at(connection: Connection) -> float | None:

@@ -1,4 +1,4 @@
-"""Destinations that cannot be given anything: kept here, so that a restart does not begin with all of them."""
+"""Destinations that cannot be given anything: kept, so that a restart does not begin with all of them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -12,6 +12,9 @@ from storage.ledger import insert_new
 from storage.outcomes import result_of
 from storage.records import Delivery
 from storage.states import DELIVERY_NEXT, OWED, DeliveryState
+
+IDS_AT_ONCE: Final = 1000
+"""How many rows one statement names: PostgreSQL takes 65 535 parameters, SQLite 32 766 by default."""
 
 
 def owe(connection: Connection, sop_instance_uid: str, destination: str, now: float) -> bool:
@@ -76,7 +79,10 @@ def unsettled(connection: Connection) -> list[Delivery]:
 
 def find(connection: Connection, ids: Collection[int]) -> list[Delivery]:
     """These deliveries, the oldest first; what is not there any more is left out."""
-    return _select(connection, schema.delivery.c.id.in_(ids))
+    wanted = sorted(ids)
+    batches = (wanted[at : at + IDS_AT_ONCE] for at in range(0, len(wanted), IDS_AT_ONCE))
+    rows = [row for batch in batches for row in _select(connection, schema.delivery.c.id.in_(batch))]
+    return sorted(rows, key=lambda row: (row.created_at, row.id))
 
 
 def deliveries_of(connection: Connection, series_instance_uid: str) -> list[Delivery]:
@@ -131,9 +137,9 @@ def give_up(connection: Connection, ids: Sequence[int], *, error: str, now: floa
     _update(connection, ids, OWED, _ended(DeliveryState.DEAD, error, now), attempts=1)
 
 
-def withdraw(connection: Connection, ids: Sequence[int], *, reason: str, now: float) -> None:
-    """These are not wanted there, and something else goes in their place."""
-    _update(connection, ids, OWED, _ended(DeliveryState.WITHDRAWN, reason, now), attempts=1)
+def withdraw(connection: Connection, ids: Sequence[int], *, reason: str, now: float) -> int:
+    """These are not wanted there, and something else goes in their place. Returns how many were owed."""
+    return _update(connection, ids, OWED, _ended(DeliveryState.WITHDRAWN, reason, now), attempts=1)
 
 
 def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
@@ -159,10 +165,15 @@ def _update(
     values: dict[str, Any],
     *,
     attempts: int,
-) -> None:
+) -> int:
+    """Returns how many were in one of the states before; a destination may have been away for weeks."""
     table = schema.delivery
-    statement = update(table).where(table.c.id.in_(ids), table.c.state.in_(before))
-    connection.execute(statement.values(**values, attempts=table.c.attempts + attempts))
+    changed = 0
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        these = table.c.id.in_(ids[at : at + IDS_AT_ONCE]), table.c.state.in_(before)
+        statement = update(table).where(*these).values(**values, attempts=table.c.attempts + attempts)
+        changed += connection.execute(statement).rowcount
+    return changed
 
 
 def _select(connection: Connection, *conditions: Any) -> list[Delivery]:

@@ -158,6 +158,35 @@ def _withdraw(
     )
 
 
+def speaking(connection: Connection, series_instance_uid: str) -> frozenset[str]:
+    """The SOP Instance UIDs of the results that speak for an analysed series; none for any other."""
+    revision = _analysed(connection, series_instance_uid)
+    if revision is None:
+        return frozenset()
+    held = results_that_hold(connection, series_instance_uid, revision)
+    return frozenset(result.sop_instance_uid for result in held)
+
+
+def withdraw_replaced(connection: Connection, series_instance_uid: str, now: float) -> None:
+    """Withdraw what a later revision replaced and a destination was owed since, all the same.
+
+    An answer can be that late: another kind is wanted in its place, or the destination has lost it.
+    """
+    revision = _analysed(connection, series_instance_uid)
+    if revision is not None:
+        kept = sorted(speaking(connection, series_instance_uid))
+        reason = f"replaced by revision {revision} of its series"
+        _withdraw(connection, series_instance_uid, kept=kept, reason=reason, now=now)
+
+
+def _analysed(connection: Connection, series_instance_uid: str) -> int | None:
+    """The revision of a series that is analysed."""
+    table = schema.series.c
+    here = table.series_instance_uid == series_instance_uid, table.state == SeriesState.ANALYSED
+    revision: int | None = connection.execute(select(table.revision).where(*here)).scalar()
+    return revision
+
+
 def _add_volume(connection: Connection, volume: VolumeRow, findings: Sequence[FindingRow]) -> None:
     statement = schema.volume.insert().values(**_plain(volume)).returning(schema.volume.c.id)
     inserted = connection.execute(statement).scalar_one()

@@ -1,10 +1,11 @@
-"""How a process of ours is told to stop: SIGTERM, SIGINT, or the end of its supervisor."""
+"""How a process of ours is told to stop (SIGTERM, SIGINT, its supervisor ends) and to look again (SIGHUP)."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Final
 
 SUPERVISED: Final = "CTNODE_SUPERVISED"
@@ -23,6 +24,29 @@ def until_told_to_stop() -> threading.Event:
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_wait_for_end, args=(stopping,), daemon=True).start()
     return stopping
+
+
+def when_told_to_look(look: Callable[[], None]) -> None:
+    """Call a function at each SIGHUP from now on, in a thread of its own; once, from the main thread.
+
+    The supervisor starts its children with SIGHUP blocked: one that comes before this waits and kills nobody.
+    """
+    told = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: told.set())
+    threading.Thread(target=_look, args=(told, look), name="look again", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def _look(told: threading.Event, look: Callable[[], None]) -> None:
+    while True:
+        told.wait()
+        told.clear()
+        try:
+            look()
+        except Exception:  # noqa: BLE001 - the edge of a thread: the next signal must find it alive
+            from storage.logs import log  # what a process needs to end well stays small
+
+            log().exception("configuration not taken over")
 
 
 def _wait_for_end(stopping: threading.Event) -> None:

@@ -65,7 +65,11 @@ def take(connection: Connection, transaction_uid: str, *, calling_ae: str, repor
         return Taken.UNKNOWN
     if found.called_ae != calling_ae:
         return Taken.STRANGER
-    kept = {"committed": list(report.committed), "failed": [list(each) for each in report.failed]}
+    asked = {sop for _sop_class, sop in found.instances}  # what is not of the transaction is not believed
+    kept = {
+        "committed": [sop for sop in report.committed if sop in asked],
+        "failed": [[sop, reason] for sop, reason in report.failed if sop in asked],
+    }
     changed = _move(connection, transaction_uid, OPEN, state=PromiseState.REPORTED, report=kept)
     return Taken.NEW if changed else Taken.KNOWN
 
@@ -92,15 +96,24 @@ def decline(connection: Connection, transaction_uid: str, now: float) -> None:
     _move(connection, transaction_uid, (PromiseState.ASKED,), state=PromiseState.DECLINED, settled_at=now)
 
 
+def forget(connection: Connection, transaction_uid: str) -> None:
+    """Nobody was asked: there was no association. A destination that is away leaves no rows behind."""
+    table = schema.promise
+    connection.execute(delete(table).where(table.c.transaction_uid == transaction_uid))
+
+
 def overdue(connection: Connection, transaction_uid: str) -> bool:
     """There was no report in time; says whether that is news."""
     return _move(connection, transaction_uid, (PromiseState.ASKED,), state=PromiseState.OVERDUE)
 
 
 def forget_before(connection: Connection, at: float) -> int:
-    """Remove what was asked before a time, unless its report is still to be acted upon. Returns how many."""
+    """Remove what was asked before a time, unless its report is still to be acted upon. Returns how many.
+
+    While a report may take its time (`proof.answer_hours`), it is still to come.
+    """
     table = schema.promise
-    old = table.c.asked_at < at, table.c.state != PromiseState.REPORTED
+    old = table.c.asked_at < at, table.c.state.not_in((PromiseState.ASKED, PromiseState.REPORTED))
     return connection.execute(delete(table).where(*old)).rowcount
 
 

@@ -26,6 +26,8 @@ from sqlalchemy import (
 
 from storage.account_schema import account as account
 from storage.account_schema import session as session
+from storage.audit_schema import audit_trail as audit_trail
+from storage.audit_schema import tally as tally
 from storage.columns import AE_LENGTH, UID, Words, states
 from storage.columns import metadata as metadata
 from storage.proof_schema import promise as promise
@@ -51,6 +53,7 @@ association: Final = Table(
     Column("closed_at", Float),
     Column("ending", states(Ending)),
     Column("receiver", Integer, nullable=False, default=0, server_default="0"),
+    Column("audited", Boolean, nullable=False, default=False, server_default=false(), index=True),
     CheckConstraint("(closed_at IS NULL) = (ending IS NULL)", name="closed_has_ending"),
     Index(None, "closed_at"),
 )
@@ -189,6 +192,7 @@ delivery: Final = Table(
     Column("last_error", Words),
     Column("settled_at", Float),
     Column("sent_at", Float),
+    Column("audited", Boolean, nullable=False, default=False, server_default=false(), index=True),
     UniqueConstraint("sop_instance_uid", "destination"),
     CheckConstraint("(state IN ('waiting', 'sent')) = (settled_at IS NULL)", name="settled"),
     CheckConstraint("state NOT IN ('dead', 'withdrawn') OR last_error IS NOT NULL", name="reason_stated"),
@@ -272,6 +276,7 @@ event: Final = Table(
     Column("kind", String(32), nullable=False),
     Column("subject", Words(128), nullable=False, index=True),
     Column("detail", Words, nullable=False),
+    Column("audited", Boolean, nullable=False, default=False, server_default=false(), index=True),
     Index(None, "kind", "at"),
 )
 

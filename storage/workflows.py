@@ -102,6 +102,15 @@ class Jobs:
         ended = self._client.list_workflows(workflow_ids=list(keys), status=list(FAILURES))
         return {w.workflow_id: f"{w.status}: {_kind(w.error)}" if w.error else str(w.status) for w in ended}
 
+    def ended_in_vain(self, name: str) -> dict[str, tuple[str | int, ...]]:
+        """Key -> arguments of the jobs of a function that ended without success."""
+        ended = self._client.list_workflows(name=name, status=list(FAILURES), load_output=False)
+        return {each.workflow_id: tuple(each.input["args"]) for each in ended if each.input is not None}
+
+    def forget(self, key: str) -> None:
+        """Remove the history of a job that ended."""
+        self._client.delete_workflows([key])
+
     def take_over(self, now: float) -> list[str]:
         """Put the running jobs of processes that are gone back on their queues. Returns their keys."""
         with self._ledger.reading() as connection:

@@ -59,7 +59,7 @@ def read_nifti(path: Path, name: str) -> NiftiVolume:
         Unreadable: it is no NIfTI file, or ends too early.
         Refused: it holds no CT volume with a believable orientation.
     """
-    header, stored = _stored(path)
+    header, stored = stored_values(path)
     headers = _headers(header, name)
     series = SeriesHeaders(
         headers={h.sop_instance_uid: h for h in headers},
@@ -79,8 +79,13 @@ def read_nifti(path: Path, name: str) -> NiftiVolume:
     return NiftiVolume(read=read, notes=tuple(notes))
 
 
-def _stored(path: Path) -> tuple[NiftiHeader, NDArray[np.generic]]:
-    """The header, and the stored values (k, j, i)."""
+def stored_values(path: Path) -> tuple[NiftiHeader, NDArray[np.generic]]:
+    """The header, and the stored values (k, j, i), to which slope and intercept are not applied.
+
+    Raises:
+        Unreadable: it is no NIfTI file, or ends too early.
+        Refused: as `parse`, or there is too much of it.
+    """
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opener(path, "rb") as file:

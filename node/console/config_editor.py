@@ -10,15 +10,15 @@ from storage.errors import ConfigError
 class ConfigEditor(Protocol):
     """Edits `config.yaml`, its comments kept; what would not be valid changes nothing."""
 
-    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
-        """A new peer. Raises ConfigError, with the place and the reason."""
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:
+        """A new peer; `by` is the account. Raises ConfigError, with the place and the reason."""
         ...
 
 
 class NoEditor:
     """The file is edited by hand."""
 
-    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:  # noqa: ARG002 - as the other's
         """Say what to write. Raises ConfigError."""
         flag = "true" if may_send else "false"
         raise ConfigError(

@@ -187,7 +187,7 @@ def test_what_is_no_peer_is_not_allowed(here: Site, fields: dict[str, str], stat
 class Refusing:
     """An editor that must not be asked."""
 
-    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:
         raise AssertionError((name, ae_title, host, may_send))
 
 

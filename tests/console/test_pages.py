@@ -302,13 +302,13 @@ class Editor:
     """Takes down what it is told."""
 
     def __init__(self, error: str = "") -> None:
-        self.peers: list[tuple[str, str, str, bool]] = []
+        self.peers: list[tuple[str, str, str, bool, str]] = []
         self._error = error
 
-    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool) -> None:
+    def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:
         if self._error:
             raise ConfigError(self._error)
-        self.peers.append((name, ae_title, host, may_send))
+        self.peers.append((name, ae_title, host, may_send, by))
 
 
 def test_a_rejected_caller_is_let_in(here: Site) -> None:
@@ -317,7 +317,7 @@ def test_a_rejected_caller_is_let_in(here: Site) -> None:
     assert "no peer has this AE title" in browser.get("/callers").text
     answer = send(browser, "/callers/allow", ae_title="STRANGER", host="10.0.0.1", name="CT2")
     assert answer.headers["location"] == "/callers?said=allowed"
-    assert editor.peers == [("CT2", "STRANGER", "10.0.0.1", True)]
+    assert editor.peers == [("CT2", "STRANGER", "10.0.0.1", True, "some-admin")]
     assert done(here) == ["some-admin: allowed STRANGER from 10.0.0.1 as peer CT2"]
 
 

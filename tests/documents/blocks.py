@@ -17,6 +17,7 @@ from inference.results.codes import body_part_codes
 from inference.series_protocols import PROTOCOLS
 from node.__main__ import app
 from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, WORKFLOW_SOP_CLASSES
+from node.metrics.table import METRICS
 from node.peers import Admission
 from node.proof import FAILURES
 from node.query import STUDY_ROOT_FIND
@@ -217,6 +218,15 @@ def states() -> str:
     return table(("state", "may be followed by"), rows)
 
 
+def metrics() -> str:
+    """What `/metrics` tells."""
+    rows = [
+        (f"`{each.name}`", each.kind, ", ".join(f"`{label}`" for label in each.labels) or "-", each.help)
+        for each in METRICS
+    ]
+    return table(("metric", "type", "labels", "what it says"), rows)
+
+
 MAKERS: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "store-status": store_status,
@@ -235,6 +245,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "weights": weights,
     "error-tree": error_tree,
     "states": states,
+    "metrics": metrics,
 }
 
 

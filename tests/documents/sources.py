@@ -16,7 +16,7 @@ def source_files() -> list[Path]:
 
 
 def constants(function: str, keyword: str | None) -> set[str]:
-    """The string constants given to calls of a function, in each branch: by keyword, or the first argument."""
+    """The string constants given to calls of a function, of each branch: by keyword, or the first."""
     found = set()
     for file in source_files():
         for node in ast.walk(ast.parse(file.read_text())):

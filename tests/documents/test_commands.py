@@ -53,7 +53,8 @@ def test_every_command_that_a_document_shows_can_be_typed(document: Path) -> Non
     for line in COMMAND.findall(code(document)):
         command, rest = command_at(line.split())
         unknown = [o for o in OPTION.findall(" ".join(rest)) if o not in options(command)]
-        if unknown or (hasattr(command, "commands") and rest):
+        words = [word for word in rest if not word.startswith("-")]
+        if unknown or (hasattr(command, "commands") and words):
             wrong.append(line)
     assert wrong == []
 
@@ -129,3 +130,29 @@ def test_training_calls_its_files_as_the_documents_say() -> None:
     for verb, name in (("loop", "score.safetensors"), ("levels", "levels.json")):
         assert f'"{name}"' in (ROOT / "inference" / "training" / f"{verb}.py").read_text()
         assert f"`{name}`" in (ROOT / "deploy" / "RUNBOOK.md").read_text()
+
+
+def every_command(group: Any, name: str = "ctnode") -> list[tuple[str, Any]]:
+    found = []
+    for word, command in getattr(group, "commands", {}).items():
+        inner = every_command(command, f"{name} {word}")
+        found += inner or [(f"{name} {word}", command)]
+    return [each for each in found if not each[1].hidden]
+
+
+COMMANDS = dict(every_command(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_each_of_its_options_is_explained(name: str) -> None:
+    command = COMMANDS[name]
+    assert (command.help or "").strip().split("\n")[0].endswith((".", "?"))
+    silent = [p.name for p in command.params if not getattr(p, "hidden", False) and not p.help]
+    assert silent == [], f"{name}: no help"
+
+
+def test_what_prints_data_prints_json_too() -> None:
+    """Commands of the node that answer with what they found: for programs too."""
+    data = ("status", "doctor", "queue list", "store list", "store verify", "users list", "peers list")
+    for words in (*data, "peers test", "audit show", "replay"):
+        assert "--json" in options(COMMANDS[f"ctnode {words}"]), words

@@ -164,7 +164,9 @@ class Store:
 
     def associations(self) -> list[Association]:
         with self.ledger.reading() as connection:
-            rows = connection.execute(select(schema.association).order_by(schema.association.c.opened_at))
+            table = schema.association.c
+            kept = [each for each in table if each is not table.audited]
+            rows = connection.execute(select(*kept).order_by(table.opened_at))
             return [Association(**row._mapping) for row in rows]
 
     def association(self, id: str = "a1", *, opened_at: float = 0.0) -> str:

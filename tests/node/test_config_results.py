@@ -61,6 +61,21 @@ FAULTS = {
         "3:9: destinations[0].url: is not the address of a DICOMweb service, such as "
         "https://pacs.example/dicom-web",
     ),
+    "a port that is none": (
+        OTHER % "url: 'https://a:99999/x'",
+        "3:9: destinations[0].url: is not the address of a DICOMweb service, such as "
+        "https://pacs.example/dicom-web: Port out of range 0-65535",
+    ),
+    "a host that no DNS knows": (
+        OTHER % "url: 'https://a..b/x'",
+        "3:9: destinations[0].url: is not the address of a DICOMweb service, such as "
+        "https://pacs.example/dicom-web: 'a..b' is neither an IPv4 or IPv6 address nor a DNS name",
+    ),
+    "a space in the address": (
+        OTHER % "url: 'https://a/b c'",
+        "3:9: destinations[0].url: is not the address of a DICOMweb service, such as "
+        "https://pacs.example/dicom-web",
+    ),
     "a query behind the address": (
         OTHER % "url: 'https://a/?x=1'",
         "3:9: destinations[0].url: ends in a query or fragment: /studies is added to it",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pydicom.dataset import Dataset
@@ -230,12 +230,25 @@ def test_a_dead_destination_holds_up_no_other(node: Node) -> None:
     assert states(node.store, "pacs") == {"sr": STORED, "seg": STORED}
 
 
-@pytest.mark.parametrize("damage", ["gone", "no DICOM"])
+def _no_such_vr(file: Path) -> None:
+    """Media Storage SOP Class UID (0002,0002) has a value representation that is none."""
+    head = b"\x02\x00\x02\x00U"
+    file.write_bytes(file.read_bytes().replace(head + b"I", head + b"\x1f"))
+
+
+DAMAGES: Final[dict[str, Callable[[Path], object]]] = {
+    "gone": Path.unlink,
+    "no DICOM": lambda file: file.write_bytes(b"x" * 500),
+    "no such VR": _no_such_vr,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_result_that_cannot_be_read_holds_up_no_other(node: Node, damage: str) -> None:
     with pacs(node):
         node.route()
         file = node.store.blobs.absolute(rows(node.store)["sr"].result.path)
-        file.unlink() if damage == "gone" else file.write_bytes(b"x" * 500)
+        DAMAGES[damage](file)
         node.deliver()
     assert states(node.store) == {"sr": DEAD, "seg": STORED}
     assert len(node.store.events("dead letter")) == 1

@@ -254,6 +254,51 @@ def test_a_removed_destination_ends_in_dead_letters_though_its_circuit_is_open(w
     assert world.circuit("pacs") is None
 
 
+def test_a_stop_while_everything_is_set_going_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs come first, in many short transactions; the circuit closes last, so its one try is made again."""
+    monkeypatch.setattr("node.delivery_jobs.ROWS_AT_ONCE", 2)
+    with pacs() as peer:
+        world.knows("pacs", peer.port)
+        for number in range(1, 6):
+            world.series(number)
+        world.run(1)
+        peer.up()
+        with monkeypatch.context() as killed:
+            killed.setattr("storage.circuits.forget", _stops)
+            with pytest.raises(KeyboardInterrupt):
+                world.run(120)
+        assert len([job for job in world.timeline.jobs if "/answers/" in job.key]) == 4
+        circuit = world.circuit("pacs")
+        assert circuit is not None and circuit.next_try_at == NOW + 120
+        world.delivering.probe("pacs")  # as it is taken up at the next start
+        world.run(120)
+    assert world.states("pacs") == {"stored": 10}
+    assert len(peer.came) == len(set(peer.came)) == 10
+    assert world.circuit("pacs") is None
+
+
+def _stops(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_stops_nobody(world: World) -> None:
+    """What waits for a time that no wait reaches is due."""
+    with pacs() as peer:
+        world.knows("pacs", peer.port)
+        for number in range(1, 5):
+            world.series(number)
+        world.run(1)
+        peer.up()
+        world.now = NOW - 30 * DAY_S
+        world.delivering.probe("pacs")
+        assert world.circuit("pacs") is None
+        for number in range(1, 5):
+            world.delivering.deliver(f"2.25.7.{number}", 1, "pacs")
+    assert world.states("pacs") == {"stored": 8}
+
+
 def test_an_open_circuit_with_nothing_to_try_is_forgotten(world: World) -> None:
     """A person withheld it all meanwhile: what comes next begins anew."""
     with pacs() as peer:

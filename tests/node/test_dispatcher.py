@@ -12,6 +12,7 @@ from pydicom.uid import MRImageStorage
 from node import completion, dispatcher
 from node.completion import analysis, analysis_key
 from node.config import Assembly, Config, Delivery, Peer, Storage
+from node.delivery_jobs import route_job
 from node.dispatcher import Dispatcher, patient
 from node.intake import Intake
 from storage import circuits, deliveries, events, outcomes, workflows
@@ -234,6 +235,33 @@ def test_a_delivery_without_a_job_gets_one(node: Node) -> None:
     node.now = 10_000
     node.dispatcher.remind()  # a dead letter is not overdue
     assert len(node.jobs()) == 1
+
+
+def test_results_whose_job_ended_before_they_were_owed_are_routed_again(node: Node) -> None:
+    """Nobody is owed them yet, so nothing else would ever find them."""
+    first = route_job(SERIES, 1, key_suffix="1")
+    with node.store.ledger.writing() as connection:
+        node.dispatcher._jobs.enqueue(connection, first)
+    node.dispatcher.remind()
+    assert node.jobs() == [first.key]  # it waits, or runs
+    node.dispatcher._jobs._client.cancel_workflow(first.key)
+    node.now = 2000.0
+    node.dispatcher.remind()
+    (job,) = job_statuses(node.store).values()
+    assert (job.workflow_id, job.name, job.status) == (f"route/{SERIES}/1/again/2000000", "route", "ENQUEUED")
+    assert (job.queue_name, list(job.input["args"])) == (Queue.ROUTE, [SERIES, 1])
+    node.dispatcher.remind()
+    assert len(node.jobs()) == 1
+
+
+def test_deliveries_of_a_clock_that_was_ahead_get_a_job(node: Node) -> None:
+    analysed(node.store)
+    with node.store.ledger.writing() as connection:
+        for result in outcomes.results_of(connection, SERIES, 1):
+            deliveries.owe(connection, result.sop_instance_uid, "pacs", 90 * 86_400.0)
+    node.now = 1000.0
+    node.dispatcher.remind()
+    assert node.jobs() == [f"deliver/pacs/{SERIES}/1/overdue/1"]
 
 
 def test_a_job_waits_for_the_database_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

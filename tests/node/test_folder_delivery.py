@@ -120,6 +120,21 @@ def test_bytes_and_both_folders_are_synced_before_it_counts(
     assert synced == ["results", "part", SERIES]
 
 
+def test_a_file_system_that_syncs_no_folders(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of SMB and of FUSE: EINVAL, says fsync(2)."""
+    fsync = os.fsync
+
+    def files_alone(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr("node.folder_delivery.os.fsync", files_alone)
+    (one,) = folder.put()
+    assert one.disposition is Disposition.STORED
+    assert folder.names() == [SERIES, f"{SERIES}/{UID}.dcm"]
+
+
 def test_a_mount_that_is_away_is_not_made_up_for(folder: Folder) -> None:
     folder.root.rmdir()
     with pytest.raises(PeerUnavailable, match=f"{folder.root}: No such file or directory"):

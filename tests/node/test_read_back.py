@@ -15,6 +15,7 @@ from node.proof import Step
 from node.query import Declined
 from node.read_back import Filed, Sought, find
 from node.scu import store
+from storage import proofs
 from storage.errors import PeerUnavailable, Unreadable
 from storage.states import DeliveryState
 from tests.dcmtk import find as dcmtk
@@ -156,6 +157,32 @@ def test_what_is_sought_is_read_of_the_file(tmp_path: Path) -> None:
         Sought.of_file(file)
 
 
+@pytest.mark.parametrize(
+    ("there", "damaged"),
+    [
+        (b"\x20\x00\x0d\x00UI", b"\x20\x00\x0c\x00UI"),  # the Study Instance UID under another tag
+        (b"\x10\x00\x20\x00LO", b"\x10\x00\x20\x00LU"),  # the Patient ID with a VR that is none
+    ],
+)
+def test_a_file_with_a_damaged_key_is_told(tmp_path: Path, there: bytes, damaged: bytes) -> None:
+    file = write(ct(1, PatientID=PATIENT), tmp_path / "1.dcm")
+    file.write_bytes(file.read_bytes().replace(there, damaged))
+    with pytest.raises(Unreadable, match="cannot be read any more"):
+        Sought.of_file(file)
+
+
+def test_what_nobody_foresaw_is_not_met_again_at_once(node: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object, **_settings: object) -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr("node.read_back.find", fails)
+    each = Bench(node, 104, commitment=False, read_back="find")
+    each.stored()
+    with pytest.raises(RuntimeError):
+        each.ask(Step.READ_BACK)
+    assert (each.ask(Step.READ_BACK), each.due_in_s()) == (0, [300.0, 300.0])
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Store]:
     each = Store(tmp_path)
@@ -209,6 +236,28 @@ def test_what_is_not_found_yet_is_looked_for_again(node: Store) -> None:
     assert each.ask(Step.READ_BACK) == 1  # the PACS is away by now
     assert each.states()[SEG] is DeliveryState.DEAD
     assert str(each.errors()[SEG]).startswith("given up after 7 days: not read back: ")
+
+
+def test_nobody_is_called_for_nothing(node: Store) -> None:
+    each = reading_back(node, found_in("2.25.9"))
+    peer = Find(found_in("2.25.9"))
+    with peer.listening() as called:
+        asked = Bench(node, called.port, ae_title=called.ae_title, commitment=False, read_back="find")
+        assert asked.ask(Step.READ_BACK) == 0
+    assert peer.associations == 0
+    assert each.states() == {SR: DeliveryState.VERIFIED, SEG: DeliveryState.VERIFIED}
+
+
+def test_what_was_committed_is_read_back_when_it_is_no_longer_asked_to_commit(node: Store) -> None:
+    """Else it stays committed for ever, and its series, which is to be verified, never ages out."""
+    with Find(found_in("2.25.9")).listening() as called:
+        each = Bench(node, called.port, ae_title=called.ae_title, commitment=False, read_back="find")
+        each.stored()
+        with node.ledger.writing() as connection:
+            ids = [row.id for row in each.rows().values()]
+            proofs.prove(connection, ids, DeliveryState.COMMITTED, T0)
+        assert each.ask(Step.READ_BACK) == 2
+    assert each.states() == {SR: DeliveryState.VERIFIED, SEG: DeliveryState.VERIFIED}
 
 
 def test_read_back_follows_commitment(node: Store) -> None:

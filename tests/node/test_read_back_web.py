@@ -100,7 +100,8 @@ def test_what_the_answer_says(status: int, body: Any, filed: Filed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(404, []), (500, []), (200, b"<html>"), (200, {"a": 1}), (200, [[]])]
+    ("status", "body"),
+    [(404, []), (500, []), (200, b"<html>"), (200, {"a": 1}), (200, [[]]), (200, b"[" * 200_000)],
 )
 def test_an_answer_that_is_none_is_asked_for_again(status: int, body: Any) -> None:
     with Service(status, body).listening() as way:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.retry import JITTER, RetryPolicy, next_attempt
+from node.retry import JITTER, RetryPolicy, is_due, next_attempt
 
 DAY_S = 86_400.0
 POLICY = RetryPolicy(first_s=30, max_s=900, give_up_s=7 * DAY_S)
@@ -44,6 +44,22 @@ def test_the_wait_doubles_up_to_the_longest(attempts: int, wait_s: float) -> Non
 )
 def test_after_the_days_a_person_must_look(now: float, expected: float | None) -> None:
     assert next_attempt(POLICY, attempts=1, created_at=0, now=now, random=lambda: 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "expected"),
+    [
+        (-900, True),
+        (0, True),
+        (1, True),  # the clocks of database and process differ
+        (1.5, False),
+        (1081, False),  # 900 * 1.2, and the slack
+        (1082, True),  # no wait is that long: the clock was ahead
+        (30 * DAY_S, True),
+    ],
+)
+def test_a_time_that_no_wait_reaches_is_due(ahead_s: float, expected: bool) -> None:
+    assert is_due(POLICY, 1000 + ahead_s, 1000) is expected
 
 
 @given(st.floats(0.01, 1e4), st.floats(1, 100), st.integers(1, 10_000), st.floats(0, 2e9), st.floats(0, 1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,11 @@ from pydicom.uid import (
 )
 from pynetdicom import AllStoragePresentationContexts, evt
 
+from node.addresses import PeerAddress
+from node.association_failure import Cause, Failure
 from node.outgoing import Outgoing
 from node.part10 import file_head
+from node.requestor import NotAssociated, Requested, requested
 from node.scu import Sent, batches, store
 from node.send import find, send
 from node.store_status import Disposition
@@ -233,6 +238,29 @@ def test_an_object_without_response_twice_is_unknown(tmp_path: Path) -> None:
     assert dispositions(sent) == [Disposition.UNKNOWN, Disposition.STORED, Disposition.STORED]
     assert sent[0].status is None
     assert handler.associations == 3
+
+
+def test_an_object_that_ends_the_peer_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It went out, and nobody is there to take it once more: it may be what the peer died of."""
+    calls = count()
+
+    @contextmanager
+    def once(called: PeerAddress, **settings: Any) -> Iterator[Requested]:
+        if next(calls):
+            failure = Failure(cause=Cause.CONNECTION_REFUSED, called=called, calling_ae="CTNODE")
+            raise NotAssociated(failure)
+        with requested(called, **settings) as peer:
+            yield peer
+
+    monkeypatch.setattr("node.scu.requested", once)
+    handler = Store(aborts(1))
+    with scp(CT_BOTH, handler.handlers) as called:
+        sending = store(called, files(tmp_path, 3), calling_ae="CTNODE", timeouts=SHORT)
+        first = next(sending)
+        with pytest.raises(PeerUnavailable, match="nothing listens there"):
+            next(sending)
+    assert (first.disposition, first.sop_instance_uid) == (Disposition.UNKNOWN, "2.25.80")
+    assert first.reason.startswith("sent once, and no response seen: the peer may have it; then 127.0.0.1 ")
 
 
 def test_a_peer_that_stops_answering_is_left_in_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from node import queue, standing, tables
+from node import queue, standing, standing_table, tables
 from node.commands_node import app
 from node.config import Assembly
 from node.intake import Intake
@@ -67,10 +67,10 @@ def fill(store: Store) -> None:
 def test_the_node_at_a_glance(store: Store) -> None:
     with store.ledger.reading() as connection:
         node = standing.standing(connection)
-    text = shown(tables.standing_table(node, 1000.0))
-    assert text.startswith("1 associations open\n")
+    text = shown(standing_table.standing_table(node, 1000.0))
+    assert text.startswith("1 associations open: ")
     assert re.search(rf"^15 min +\.\.\.{SERIES} +1 +1 +analysed", text, re.MULTILINE)
-    assert re.search(r"^pacs +1 dead, 1 waiting$", text, re.MULTILINE)
+    assert re.search(r"^pacs {10,20}1 +1$", text, re.MULTILINE)  # waiting, dead
     assert f"5 min ago dead letter: {SERIES} SEG to pacs: {HOSTILE}" in squeezed(text)
 
 
@@ -244,7 +244,7 @@ def test_a_destination_in_trouble_says_since_when_why_and_what_is_next(store: St
         circuits.keep(connection, TROUBLED)
         node = standing.standing(connection)
         queued = queue.queue(connection)
-    assert BLOCKED in squeezed(shown(tables.standing_table(node, 1000.0)))
+    assert BLOCKED in squeezed(shown(standing_table.standing_table(node, 1000.0)))
     assert standing.standing_json(node)["destinations_in_trouble"] == [
         {
             "destination": "pacs",
@@ -350,3 +350,33 @@ def test_a_question_creates_nothing(tmp_path: Path) -> None:
     assert isinstance(ran.exception, ConfigError)
     assert "no node has run here yet" in str(ran.exception)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_large_node_is_read_at_a_glance(store: Store) -> None:
+    """Many peers with long names, many callers, one rejected again and again: a line for each."""
+    with store.ledger.reading() as connection:
+        node = standing.standing(connection)
+    names = [f"PACS-{n}-OF-THE-RADIOLOGY-DEPARTMENT" for n in range(8)]
+    rejected = tuple(
+        Event(at=NOW - 60 * n, kind="rejected", subject="X", detail="no peer has this AE title")
+        for n in range(10)
+    )
+    one = node.associations[0]
+    large = replace(
+        node,
+        associations=tuple(replace(one, id=str(n), calling_ae=f"CT{n % 6}") for n in range(30)),
+        deliveries={(name, state): 12_345 for name in names for state in DeliveryState},
+        events=(*rejected, Event(at=0.0, kind="receiver listens", subject="CTNODE", detail="")),
+    )
+    lines = shown(standing_table.standing_table(large, NOW)).splitlines()
+    assert lines[0] == "30 associations open: CT0 5, CT1 5, CT2 5, CT3 5, 2 others"
+    head = next(n for n, line in enumerate(lines) if line.startswith("results at"))
+    assert lines[head].split() == [
+        "results", "at", "waiting", "sent", "stored", "committed", "verified", "dead"
+    ]  # fmt: skip
+    together = "".join(line[:28].strip() for line in lines[head + 1 :])
+    assert all(name in together for name in names)  # broken, not cut
+    assert sum(line.count("12345") for line in lines) == 6 * len(names)
+    assert squeezed(" ".join(lines[-2:])).endswith(
+        "now rejected: X no peer has this AE title (10 times in 9 min) 17 min ago receiver listens: CTNODE"
+    )

@@ -84,6 +84,7 @@ ANSWERS: Final[dict[str, tuple[Answer, Disposition]]] = {
     "507": ((507, b""), Disposition.LATER),
     "299": ((299, b""), Disposition.REFUSED),
     "no answer": (None, Disposition.UNKNOWN),
+    "brackets without end": ((200, b"[" * 200_000), Disposition.STORED),
     "an endless answer": ((200, b" " * 4_000_001), Disposition.UNKNOWN),
 }
 

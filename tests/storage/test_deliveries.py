@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, event, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from storage import arrivals, circuits, deliveries, schema
@@ -172,6 +172,26 @@ def test_what_is_hurried_is_due_and_nothing_else_changes(ledger: Ledger) -> None
             a: replace(was[a], next_attempt_at=6000.0),
             b: was[b],
         }
+
+
+def test_no_statement_names_more_rows_than_a_database_takes(ledger: Ledger) -> None:
+    """A destination may have been away for weeks: what is freed then is more than 65 535 parameters."""
+    counts: list[int] = []
+
+    def count(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *_rest: Any) -> None:
+        counts.append(len(parameters))
+
+    with ledger.writing() as connection:
+        (first,) = _owe(connection)
+        ids = list(range(first, first + 2500))
+        event.listen(ledger.engine, "before_cursor_execute", count)
+        deliveries.hurry(connection, ids, 7000.0)
+        assert [delivery.id for delivery in deliveries.find(connection, ids)] == [first]
+        event.remove(ledger.engine, "before_cursor_execute", count)
+        assert _only(connection).next_attempt_at == 7000.0
+        assert deliveries.withdraw(connection, ids, reason="r", now=1.0) == 1
+    assert len(counts) == 6
+    assert max(counts) < 1100
 
 
 def test_what_waits_for_a_destination_begins_with_what_was_tried_least(ledger: Ledger) -> None:

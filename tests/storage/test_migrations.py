@@ -60,7 +60,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
         connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
     ledger.migrate()
     with ledger.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0007"]
         assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
     assert _differences(ledger) == []
     ledger.close()
@@ -100,7 +100,7 @@ def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str
     assert failures == []
     engine = create_engine(empty_url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0007"]
     engine.dispose()
 
 

@@ -72,6 +72,15 @@ def test_a_report_counts_once(ledger: Ledger) -> None:
     assert take(ledger) is Taken.KNOWN
 
 
+def test_of_a_report_only_what_was_asked_is_kept(ledger: Ledger) -> None:
+    """It may name 50 000 instances, each with a Failure Reason of its own."""
+    ask(ledger)
+    strange = tuple((f"9.{number}", number) for number in range(1, 100))
+    report = CommitmentReport(committed=("1.1", "8.1"), failed=(*strange, ("1.2", 0x0112)))
+    assert take(ledger, report=report) is Taken.NEW
+    assert found(ledger).report == REPORT
+
+
 def test_a_report_of_nobody_who_was_asked(ledger: Ledger) -> None:
     ask(ledger)
     assert take(ledger, calling_ae="OTHER") is Taken.STRANGER
@@ -102,12 +111,15 @@ def test_what_is_old_is_forgotten_unless_it_is_still_to_be_acted_upon(ledger: Le
     for uid in ("2.25.1", "2.25.2"):
         ask(ledger, uid)
     ask(ledger, "2.25.3", now=20.0)
+    ask(ledger, "2.25.4")
     take(ledger)
     with ledger.writing() as connection:
+        assert promises.overdue(connection, "2.25.2")
         assert promises.forget_before(connection, 20.0) == 1
         assert promises.find(connection, "2.25.2") is None
     assert found(ledger).state is PromiseState.REPORTED
     assert found(ledger, "2.25.3").state is PromiseState.ASKED
+    assert found(ledger, "2.25.4").state is PromiseState.ASKED  # its report may still come in time
 
 
 @pytest.mark.parametrize("values", [{"state": "settled"}, {"state": "reported"}, {"state": "lost"}])

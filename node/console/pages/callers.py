@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from node import addresses
 from node.config_types import PEER_NAME
 from node.console.pages.rendering import page
-from node.console.state import console_of, form_of, tell
+from node.console.state import console_of, form_of, session_of, tell
 from storage import callers
 from storage.callers import Rejected
 
@@ -46,7 +46,8 @@ def allow(request: Request) -> Response:
     name = fields.get("name", "")
     if not PEER_NAME.fullmatch(name):
         raise HTTPException(422, "the name has 1 to 64 letters, digits, '.', '_' or '-'")
-    console.editor.add_peer(name=name, ae_title=ae_title, host=host, may_send=True)
+    account = session_of(request).account
+    console.editor.add_peer(name=name, ae_title=ae_title, host=host, may_send=True, by=account)
     tell(request, f"allowed {ae_title} from {host} as peer {name}")
     return RedirectResponse("/callers?said=allowed", status_code=303)
 

@@ -1,0 +1,1 @@
+"""What Prometheus is told: `table` has the metrics, `reading` asks for them, `exposition` writes them."""

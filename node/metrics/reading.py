@@ -1,0 +1,120 @@
+"""One look at the node: everything that a scrape needs, asked for once."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from node.config import Config
+from node.console.siblings import Sibling, siblings
+from node.destinations import destinations
+from node.metrics.certificates import certificates
+from storage import circuits, deliveries, figures, listing, schema, tallies
+from storage.figures import Waiting
+from storage.states import DeliveryState, SeriesState, Trouble
+from storage.tallies import Counter
+
+DAY_S: Final = 86_400.0
+MEGABYTE: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """Room in `storage.root`, in bytes."""
+
+    total: int
+    free: int
+    reserve: int  # below which senders are asked to come again later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The node at one moment."""
+
+    now: float
+    tally: Mapping[tuple[Counter, str], int]  # what only grows
+    associations: Mapping[str, int]  # calling AE title -> open now
+    series: Mapping[SeriesState, int]
+    waiting: Mapping[SeriesState, Waiting]
+    owed: Mapping[str, Waiting]  # destination -> results that it has not got
+    deliveries: Mapping[tuple[str, DeliveryState], int]
+    destinations: Sequence[str]  # that the configuration names
+    troubles: Mapping[str, Trouble]  # destination -> what is wrong with it
+    delays_s: Sequence[float]  # of a day, sorted
+    inferences_s: Sequence[float]  # of a day, sorted
+    findings: Mapping[tuple[str, str], int]  # name and value -> volumes of a day
+    segments: Mapping[bool, int]  # full -> how many
+    beats: Mapping[str, float]  # process that runs jobs, or receives -> when it was last alive
+    siblings: Sequence[Sibling]
+    disk: Disk | None  # None where it cannot be asked
+    certificates: Mapping[str, float]  # key of the configuration -> end of validity
+    versions: Mapping[str, str]
+
+
+@dataclass(kw_only=True)
+class Reader:
+    """Reads the ledger and the machine; remembers what it saw of long reports. For several threads."""
+
+    _last_volume: int = 0
+    _inferences: dict[int, tuple[float, float]] = field(default_factory=dict)  # row -> (last slice, seconds)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self, connection: Connection, config: Config, now: float) -> Reading:
+        """The node now. Raises LedgerDown."""
+        since = now - DAY_S
+        return Reading(
+            now=now,
+            tally=tallies.counted(connection),
+            associations=figures.associations_open(connection),
+            series=listing.count_by_state(connection),
+            waiting=figures.series_waiting(connection),
+            owed=figures.results_waiting(connection),
+            deliveries=deliveries.count_by_state(connection),
+            destinations=[each.name for each in destinations(config)],
+            troubles={each.destination: each.trouble for each in circuits.troubled(connection)},
+            delays_s=sorted(figures.delays_s(connection, since)),
+            inferences_s=self._inferences_since(connection, since),
+            findings=figures.findings(connection, since),
+            segments=figures.segments(connection),
+            beats=_beats(connection),
+            siblings=siblings(),
+            disk=_disk(config),
+            certificates=certificates(config),
+            versions=_versions(),
+        )
+
+    def _inferences_since(self, connection: Connection, since: float) -> list[float]:
+        with self._lock:
+            for row, at, seconds in figures.inferences(connection, after=self._last_volume, since=since):
+                self._inferences[row] = (at, seconds)
+                self._last_volume = row
+            self._inferences = {row: seen for row, seen in self._inferences.items() if seen[0] >= since}
+            return sorted(seconds for _, seconds in self._inferences.values())
+
+
+def _beats(connection: Connection) -> dict[str, float]:
+    rows = connection.execute(select(schema.heartbeat))
+    return {row.executor_id: row.at for row in rows if not row.executor_id.endswith("/prepare")}
+
+
+def _disk(config: Config) -> Disk | None:
+    try:
+        usage = shutil.disk_usage(config.storage.root.absolute())
+    except OSError:
+        return None
+    return Disk(total=usage.total, free=usage.free, reserve=config.storage.reserve_mb * MEGABYTE)
+
+
+def _versions() -> dict[str, str]:
+    try:
+        ctnode = version("ctnode")
+    except PackageNotFoundError:
+        ctnode = "not installed as a package"
+    return {"version": ctnode, "python": platform.python_version()}

@@ -1,0 +1,119 @@
+"""Figures of the last day, and what waits now: each one query that an index answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from storage import schema
+from storage.states import ARRIVED, OWED, SeriesState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What one queue holds."""
+
+    count: int
+    since: float  # of the oldest in it
+
+
+def associations_open(connection: Connection) -> dict[str, int]:
+    """Calling AE title -> associations that are open now."""
+    column = schema.association.c
+    statement = select(column.calling_ae, func.count()).where(column.closed_at.is_(None))
+    rows = connection.execute(statement.group_by(column.calling_ae))
+    return {row[0]: row[1] for row in rows}
+
+
+def series_waiting(connection: Connection) -> dict[SeriesState, Waiting]:
+    """What is being received, waits for its analysis, or for a person; a state without any is left out."""
+    column = schema.series.c
+    since = {
+        SeriesState.RECEIVING: column.first_received_at,
+        SeriesState.QUEUED: column.completed_at,
+        SeriesState.HELD: column.completed_at,
+    }
+    found = {}
+    for state, at in since.items():
+        count, oldest = connection.execute(
+            select(func.count(), func.min(at)).where(column.state == state)
+        ).one()
+        if count:
+            found[state] = Waiting(count=count, since=oldest)
+    return found
+
+
+def results_waiting(connection: Connection) -> dict[str, Waiting]:
+    """Destination -> the results that it has not got yet."""
+    column = schema.delivery.c
+    rows = connection.execute(
+        select(column.destination, func.count(), func.min(column.created_at))
+        .where(column.state.in_(OWED))
+        .group_by(column.destination)
+    )
+    return {destination: Waiting(count=count, since=since) for destination, count, since in rows}
+
+
+def delays_s(connection: Connection, since: float) -> list[float]:
+    """From the last slice of a series to the first of its results at a destination; of series since then."""
+    series, result, delivery = schema.series.c, schema.result.c, schema.delivery.c
+    rows = connection.execute(
+        select(series.last_received_at, func.min(delivery.settled_at))
+        .join(schema.result, result.series_instance_uid == series.series_instance_uid)
+        .join(schema.delivery, delivery.sop_instance_uid == result.sop_instance_uid)
+        .where(
+            series.last_received_at >= since,
+            delivery.state.in_(ARRIVED),
+            delivery.settled_at >= series.last_received_at,  # not what an earlier revision sent
+        )
+        .group_by(series.series_instance_uid, series.last_received_at)
+    )
+    return [settled_at - last_received_at for last_received_at, settled_at in rows]
+
+
+def findings(connection: Connection, since: float) -> dict[tuple[str, str], int]:
+    """(name, value) of findings -> volumes; of the present revisions of series since then."""
+    series, volume, finding = schema.series.c, schema.volume.c, schema.finding.c
+    rows = connection.execute(
+        select(finding.name, finding.value, func.count())
+        .join(schema.volume, volume.id == finding.volume_id)
+        .join(schema.series, series.series_instance_uid == volume.series_instance_uid)
+        .where(series.last_received_at >= since, volume.revision == series.revision)
+        .group_by(finding.name, finding.value)
+    )
+    return {(name, value): count for name, value, count in rows}
+
+
+def inferences(connection: Connection, *, after: int, since: float) -> Iterator[tuple[int, float, float]]:
+    """Volumes beyond a row: its number, when its last slice came, and the seconds that the models took.
+
+    Reports are long: who asks again says which row it saw last.
+    """
+    series, volume = schema.series.c, schema.volume.c
+    rows = connection.execute(
+        select(
+            volume.id,
+            series.last_received_at,
+            volume.report[("seconds", "infer")].as_float().label("seconds"),
+        )
+        .join(schema.series, series.series_instance_uid == volume.series_instance_uid)
+        .where(
+            volume.id > after,
+            volume.eligible,
+            volume.carried_from.is_(None),
+            series.last_received_at >= since,
+        )
+        .order_by(volume.id)
+    )
+    for row in rows:
+        if row.seconds is not None:
+            yield row.id, row.last_received_at, row.seconds
+
+
+def segments(connection: Connection) -> dict[bool, int]:
+    """Whether segments are full -> how many."""
+    column = schema.segment.c
+    statement = select(column.sealed, func.count()).group_by(column.sealed)
+    return {bool(sealed): count for sealed, count in connection.execute(statement)}
