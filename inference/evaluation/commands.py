@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inference.evaluation.card import write_card
+from inference.evaluation.csv_tables import write_csv_tables
 from inference.evaluation.failures import failures, shortened
 from inference.evaluation.learning import FIGURES, Point, learning_curves
 from inference.evaluation.measure import Analyse, Figures, Only, evaluate
@@ -56,7 +57,7 @@ def evaluate_app(analyser: Callable[[str, WeightsFiles], Analyse]) -> typer.Type
         ],
         out: Annotated[
             Path | None,
-            typer.Option(file_okay=False, metavar="DIR", help="Figures, cases and pictures go here."),
+            typer.Option(file_okay=False, metavar="DIR", help="Figures, cases, tables and pictures go here."),
         ] = None,
         only: Annotated[
             list[Only] | None, typer.Option(help="Measure this part alone; may be given again.")
@@ -95,7 +96,7 @@ def evaluate_app(analyser: Callable[[str, WeightsFiles], Analyse]) -> typer.Type
         console.print(figures_table(figures))
         console.print(*summary(figures), sep="\n", markup=False, highlight=False)
         if out is not None:
-            _write(figures, lines, out, learning, console)
+            _write(figures, lines, dataset, out, learning, console)
         if card is not None:
             write_card(figures, card, learning)
 
@@ -138,13 +139,19 @@ def summary(figures: Figures) -> list[str]:
 
 
 def _write(
-    figures: Figures, lines: list[str], out: Path, learning: tuple[Point, ...], console: Console
+    figures: Figures,
+    lines: list[str],
+    dataset: Path,
+    out: Path,
+    learning: tuple[Point, ...],
+    console: Console,
 ) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{out} cannot be made: {error.strerror}") from error
     write_figures(out / FIGURES, figures.figures)
+    write_csv_tables(figures.measured, dataset, out)
     (out / CASES).write_text("\n".join(lines) + "\n", encoding="utf-8")
     if find_spec("matplotlib") is None:
         console.print(NO_PICTURES, markup=False)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.evaluation.case import Case, Group, Kind
-from inference.evaluation.covered import MASKED, Covered, read_covered
+from inference.evaluation.covered import COVERED, MASKED, Covered, read_covered
 from inference.evaluation.records import FOLDERS, Records, read_records
 from inference.evaluation.truths import Known, Points, Priors, truth_of
 from inference.evaluation.volumes import stored_volume
@@ -56,12 +56,15 @@ def origins(dataset: Path) -> Iterator[Origin]:
     """Every stored volume with pixels, in order of folder and id.
 
     Args:
-        dataset: holds catalog.csv, series.csv, landmarks.csv, priors/, and volumes/, head_neck/, labelled/.
+        dataset: holds catalog.csv, series.csv, landmarks.csv, priors/, and volumes/, head_neck/, labelled/;
+            covered.csv, in the form of ours, where words of its own say what is covered.
 
     Raises:
         ConfigError: a truth file is missing.
     """
     records, covered = read_records(dataset), read_covered()
+    if (dataset / COVERED.name).is_file():
+        covered |= read_covered(dataset / COVERED.name)
     for folder in FOLDERS:
         for path in sorted((dataset / folder).glob("*.npz")):
             if path.stem not in LEFT_OUT and _has_pixels(path):

@@ -23,6 +23,7 @@ from inference.training.row_targets import RowTargets, row_targets
 from inference.training.split import Group
 from inference.training.study import Study, load_studies, synthetic_study
 from inference.training.synthesis import load_atlases, synthesise
+from storage.errors import ConfigError
 
 COPIES: Final = {
     Group.TRUNK: 36,
@@ -89,6 +90,8 @@ def _quiet() -> None:
 def _synthetic_part(data: Path, part: int, parts: int, count: int) -> list[Study]:
     """Every `parts`-th synthetic volume; each is the same whatever the number of parts."""
     atlases = load_atlases(data) if count else []
+    if count and not atlases:
+        raise ConfigError(f"{data.name} holds no label maps to make synthetic volumes of: give --synthetic 0")
     found = []
     for n in range(part, count, parts):
         atlas = atlases[np.random.default_rng([SYNTHETIC_SEED, n]).integers(len(atlases))]

@@ -29,14 +29,21 @@ def score(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network.")] = None,
     patients: PatientsOption = 1.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Networks trained side by side.")] = None,
+    synthetic: Annotated[
+        int | None, typer.Option(min=0, help="Synthetic volumes; they need label maps, so 0 without any.")
+    ] = None,
 ) -> None:
     """Train the slice-score networks, one for each fold of the patients."""
     from inference.training.config import ScoreTraining
     from inference.training.loop import train_score
 
-    given = {"steps": steps, "workers": workers}
-    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    train_score(data, out, ScoreTraining(patients=patients, **changed))
+    given = _given(steps=steps, workers=workers, synthetic=synthetic)
+    train_score(data, out, ScoreTraining(patients=patients, **given))
+
+
+def _given(**options: int | None) -> dict[str, Any]:
+    """The options that were given: the others keep the product's settings."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @train_app.command()
@@ -55,12 +62,21 @@ def levels(
 
 
 @train_app.command()
-def series(data: DataOption, out: OutOption, patients: PatientsOption = 1.0) -> None:
+def series(
+    data: DataOption,
+    out: OutOption,
+    patients: PatientsOption = 1.0,
+    view_steps: Annotated[int | None, typer.Option(min=1, help="Of each view network.")] = None,
+    contrast_steps: Annotated[int | None, typer.Option(min=1, help="Of each contrast network.")] = None,
+    variants: Annotated[int | None, typer.Option(min=0, help="Reformats of each volume.")] = None,
+    phantoms: Annotated[int | None, typer.Option(min=1, help="Things that are no body.")] = None,
+) -> None:
     """Train the series networks: plane, contrast medium, and whether there is a body at all."""
     from inference.training.series_config import SeriesTraining
     from inference.training.series_loop import train_series
 
-    train_series(data, out, SeriesTraining(patients=patients), say=typer.echo)
+    given = _given(view_steps=view_steps, contrast_steps=contrast_steps, variants=variants, phantoms=phantoms)
+    train_series(data, out, SeriesTraining(patients=patients, **given), say=typer.echo)
 
 
 @train_app.command()
@@ -68,7 +84,7 @@ def synthesise(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="Where the volumes go; made if absent.")],
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same volumes.")] = 1,
 ) -> None:
     """Write synthetic CT volumes with their landmarks, to look at or to train with."""
     from inference.training.synthesis.dataset import write_dataset

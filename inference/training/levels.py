@@ -27,6 +27,7 @@ from inference.training.folds import FOLDS
 from inference.training.level_calibration import Held, calibrated
 from inference.training.split import Group
 from inference.training.study import ALSO_USED, Study, load_studies
+from storage.errors import ConfigError
 
 FIRST: Final = Weights(
     centre=1.0,
@@ -91,11 +92,16 @@ def train_levels(data: Path, out: Path, score_weights: Path, say: Callable[[str]
 
     Returns:
         The file: spacing, the weights of each fold, and those of all patients together.
+
+    Raises:
+        ConfigError: there is nothing to fit to, or the score weights cannot be loaded.
     """
     out.mkdir(parents=True, exist_ok=True)
     spacing = read_spacing(data / "priors" / "vertebra_spacing_stats.csv")
     seen = list(evidence_of(data, score_weights))
     say(f"{len(seen)} volumes with vertebrae")
+    if not any(truth_of(s) for s in seen):
+        raise ConfigError(f"no vertebra is labelled {MARGIN_MM:g} mm inside a volume of {data.name}")
     folds = []
     for fold in range(FOLDS):
         folds.append(fit([s for s in seen if s.fold != fold], spacing))

@@ -26,6 +26,7 @@ from inference.training.series_data import read_studies
 from inference.training.series_measure import measure_and_write
 from inference.training.share import NO_PATIENTS, RUN, drawn_patients
 from inference.training.split import Group
+from storage.errors import ConfigError
 
 CONFIG: Final = "config.json"
 AVERAGE_DECAY: Final = 0.97
@@ -76,6 +77,9 @@ def train_series(
 
     Returns:
         The weights file, float16; its calibration lies beside it as .json, its figures as .figures.json.
+
+    Raises:
+        ConfigError: a fold would learn contrast from volumes that all have it, or all lack it.
     """
     config = config or SeriesTraining()
     torch.set_num_threads(config.threads)
@@ -84,10 +88,21 @@ def train_series(
     views, bags = bank(read_studies(data), config.variants, config.seed, say)
     views += phantom_views(config.phantoms, config.seed)
     say(f"{len(views)} series, {len(bags)} volumes for contrast")
+    _check_contrast(bags, data.name)
     taught_views, taught_bags = _taught(views, config.patients), _taught(bags, config.patients)
     (out / RUN).write_text(json.dumps({"patients": len(drawn_patients(views, config.patients))}))
     members = [_member(taught_views, taught_bags, fold, out, config, say) for fold in range(FOLDS)]
     return measure_and_write(members, views, bags, out, config, say)
+
+
+def _check_contrast(bags: list[Bag], name: str) -> None:
+    for fold in range(FOLDS):
+        known = {b.contrast for b in bags if b.fold != fold}
+        if not {True, False} <= known:
+            raise ConfigError(
+                f"{name}: iv_contrast_seen must be yes of some volumes and no of others, whichever fold"
+                f" is held out; without fold {fold} it is not"
+            )
 
 
 def _taught(items: list[Drawn], share: float) -> list[Drawn]:

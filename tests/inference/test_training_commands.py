@@ -42,10 +42,24 @@ def asked(monkeypatch):
 
 def test_score(asked, tmp_path):
     out = tmp_path / "out"
-    made = train("score", "--data", tmp_path, "--out", out, "--steps", 7, "--patients", 0.25, "--workers", 1)
+    made = train(
+        "score",
+        "--data",
+        tmp_path,
+        "--out",
+        out,
+        "--steps",
+        7,
+        "--patients",
+        0.25,
+        "--workers",
+        1,
+        "--synthetic",
+        0,
+    )
     assert (made.exit_code, made.output) == (0, "train_score is done\n")
     assert train("score", "--data", tmp_path, "--out", out).exit_code == 0
-    changed = ScoreTraining(steps=7, patients=0.25, workers=1)
+    changed = ScoreTraining(steps=7, patients=0.25, workers=1, synthetic=0)
     assert asked == [
         ("train_score", tmp_path, out, changed),
         ("train_score", tmp_path, out, ScoreTraining()),
@@ -65,9 +79,15 @@ def test_levels(asked, tmp_path):
 
 
 def test_series(asked, tmp_path):
-    made = train("series", "--data", tmp_path, "--out", tmp_path / "out", "--patients", 0.5)
+    made = train("series", "--data", tmp_path, "--out", tmp_path / "out", "--patients", 0.5, "--variants", 0)
     assert (made.exit_code, made.output) == (0, "train_series is done\n")
-    assert asked == [("train_series", tmp_path, tmp_path / "out", SeriesTraining(patients=0.5))]
+    given = ("--view-steps", 3, "--contrast-steps", 4, "--variants", 5, "--phantoms", 6)
+    assert train("series", "--data", tmp_path, "--out", tmp_path, *given).exit_code == 0
+    own = SeriesTraining(view_steps=3, contrast_steps=4, variants=5, phantoms=6)
+    assert asked == [
+        ("train_series", tmp_path, tmp_path / "out", SeriesTraining(patients=0.5, variants=0)),
+        ("train_series", tmp_path, tmp_path, own),
+    ]
 
 
 def test_synthesise_writes_volumes(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""A user's own volumes and labels as a data set that `ctnode train` and `ctnode evaluate` read."""

@@ -1,0 +1,122 @@
+"""Exams below a path and their names: DICOM series, NIfTI files, MetaImage headers with .raw voxels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import SimpleITK as sitk
+from pydicom import dcmread
+
+from inference.workbench.nifti import is_nifti
+from inference.workbench.units import Unit, gathered
+from storage.errors import ConfigError, Refused
+
+META_IMAGE: Final = ".mhd"
+
+TOLD: Final = 5
+"""Names in one message at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One exam, not yet read."""
+
+    unit: Unit
+    names: tuple[str, ...]  # by which a CSV may call it: UID or "nifti-" and digest, file's or folder's name
+
+    @property
+    def key(self) -> str:
+        """Of the unit."""
+        return self.unit.key
+
+
+@contextmanager
+def sources(path: Path) -> Iterator[tuple[Source, ...]]:
+    """Every exam below a path, in order of key.
+
+    Args:
+        path: as `gathered` takes it; MetaImage files (.mhd) of a folder are read too.
+
+    Raises:
+        Refused: there is none, or a MetaImage cannot be read.
+        Unreadable, OutOfSpace: as `gathered`.
+    """
+    with gathered(path) as found, tempfile.TemporaryDirectory(prefix="ctnode-raw-") as folder:
+        _convert(path, Path(folder))
+        with gathered(Path(folder)) as converted:
+            units = (*found.units, *converted.units)
+            if not units:
+                raise Refused(f"no CT found ({found.ignored})")
+            folders = Counter(parent for u in units for parent in {p.parent for p in u.files})
+            yield tuple(_source(u, folders) for u in sorted(units, key=lambda u: u.key))
+
+
+def _convert(path: Path, folder: Path) -> None:
+    """MetaImages as NIfTI, each in a folder of its own name, so that equal names do not meet."""
+    here = path.rglob("*") if path.is_dir() else [path]
+    files = [p for p in sorted(here) if p.suffix.lower() == META_IMAGE and p.is_file()]
+    for number, file in enumerate(files):
+        target = folder / str(number) / f"{file.stem}.nii"
+        target.parent.mkdir()
+        try:
+            sitk.WriteImage(sitk.ReadImage(str(file)), str(target))
+        except RuntimeError as error:
+            raise Refused(f"MetaImage {number + 1} of {len(files)} cannot be read by SimpleITK") from error
+
+
+def _source(unit: Unit, folders: Counter[Path]) -> Source:
+    if unit.is_nifti:
+        name = unit.files[0].name
+        stem = name[: -len(".nii.gz")] if name.lower().endswith(".gz") else name[: -len(".nii")]
+        return Source(unit=unit, names=(unit.key, stem))
+    parents = {p.parent for p in unit.files}
+    alone = len(parents) == 1 and folders[next(iter(parents))] == 1
+    return Source(unit=unit, names=(unit.key, *(p.name for p in parents if alone)))
+
+
+def named(found: Collection[Source], wanted: Collection[str], file: str) -> dict[str, str]:
+    """Key of an exam to the name by which a CSV calls it.
+
+    Raises:
+        ConfigError: a name is of no exam, or of several, or an exam has two; says which.
+    """
+    known: dict[str, list[str]] = {}
+    for source in found:
+        for name in set(source.names):
+            known.setdefault(name, []).append(source.key)
+    _refuse([n for n in wanted if n not in known], file, "of no exam that was found")
+    _refuse([n for n in wanted if len(known[n]) > 1], file, "of several exams")
+    keys = {name: known[name][0] for name in wanted}
+    twice = Counter(keys.values())
+    _refuse([n for n in wanted if twice[keys[n]] > 1], file, "another name of an exam that is there already")
+    return {key: name for name, key in keys.items()}
+
+
+def _refuse(names: list[str], file: str, what: str) -> None:
+    if names:
+        more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+        raise ConfigError(f"{file}: exam_id {', '.join(sorted(names)[:TOLD])}{more}: {what}")
+
+
+def patient_of(unit: Unit) -> str:
+    """What tells a patient from others: Patient ID with its issuer, or the exam alone where there is none.
+
+    It is compared, and never written down.
+    """
+    if unit.is_nifti or is_nifti(unit.files[0]):
+        return unit.key
+    header = dcmread(
+        unit.files[0],
+        force=True,
+        stop_before_pixels=True,
+        specific_tags=["PatientID", "IssuerOfPatientID"],
+    )
+    patient = str(header.get("PatientID", "") or "").strip()
+    issuer = str(header.get("IssuerOfPatientID", "") or "").strip()
+    return f"{patient}\\{issuer}" if patient else unit.key
