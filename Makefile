@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 CTNODE := $(BIN)/ctnode
 CONFIG ?= config.yaml
 DEMO_DIR ?= build/demo
-PYTEST_ARGS ?=
+# A file by one process: most tests wait for other programs, so two do.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: help setup setup-test serve demo test lint docs bench clean
 
