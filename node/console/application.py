@@ -40,6 +40,7 @@ def application(console: Console) -> ASGIApp:
         public=[route.path for route in ROUTES if route.least is None],
         polled=[route.path for route in ROUTES if route.polled],
         monitored=[route.path for route in ROUTES if route.monitored],
+        long=[route.path for route in ROUTES if route.is_long],
     )
 
 

@@ -28,6 +28,8 @@ from storage.logs import log
 
 BODY_MAX_BYTES: Final = 16 * 1024
 """Of a form; the longest has a few fields."""
+LONG_MAX_BYTES: Final = 256 * 1024
+"""Of the one that holds the configuration; it is read for who has a session alone."""
 ADDRESS_MAX: Final = 2048
 """Characters of a path with its query."""
 MINUTE_S: Final = 60.0
@@ -58,10 +60,11 @@ class Gate:
         public: Collection[str],
         polled: Collection[str],
         monitored: Collection[str],
+        long: Collection[str],
     ) -> None:
         self._app, self._console = app, console
         self._public, self._polled = frozenset(public), frozenset(polled)
-        self._monitored = frozenset(monitored)
+        self._monitored, self._long = frozenset(monitored), frozenset(long)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -72,7 +75,7 @@ class Gate:
         try:
             answer = await self._refusal(request)
             if answer is None:
-                await self._app(scope, _bounded(receive), guarded)
+                await self._app(scope, _bounded(receive, self._most_bytes(request)), guarded)
                 return
         except LedgerDown as error:
             log().error("console waits for the ledger", reason=str(error))
@@ -83,7 +86,7 @@ class Gate:
         """Why a request goes no further; None where it does, with its session."""
         if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > ADDRESS_MAX:
             return PlainTextResponse("too long", status_code=414)
-        if _announced(request.headers) > BODY_MAX_BYTES:
+        if _announced(request.headers) > self._most_bytes(request):
             return PlainTextResponse("too long", status_code=413)
         if request.method not in ("GET", "HEAD") and not _is_from_here(request):
             return PlainTextResponse("sent by another site", status_code=403)
@@ -96,6 +99,9 @@ class Gate:
         if session is None and not (request.state.public or request.state.monitor):
             return _to_login(request)
         return None
+
+    def _most_bytes(self, request: Request) -> int:
+        return LONG_MAX_BYTES if request.url.path in self._long else BODY_MAX_BYTES
 
     def _session(self, request: Request) -> Session | None:
         token = request.cookies.get(self._console.cookie, "")
@@ -132,7 +138,7 @@ class Gate:
 
 def _announced(headers: Headers) -> int:
     told = headers.get("content-length", "0")
-    return int(told) if told.isascii() and told.isdigit() else BODY_MAX_BYTES + 1
+    return int(told) if told.isascii() and told.isdigit() else LONG_MAX_BYTES + 1
 
 
 def _is_from_here(request: Request) -> bool:
@@ -153,7 +159,7 @@ def _to_login(request: Request) -> Response:
     return PlainTextResponse("log in first", status_code=401)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
     """Whatever a request announces, no more of it is read."""
     read_bytes = 0
 
@@ -161,7 +167,7 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal read_bytes
         message = await receive()
         read_bytes += len(message.get("body", b""))
-        if read_bytes > BODY_MAX_BYTES:
+        if read_bytes > most_bytes:
             raise HTTPException(413, "too long")
         return message
 

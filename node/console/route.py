@@ -23,6 +23,7 @@ class Route:
     least: Role | None  # the least role that may; None: nobody has to log in
     handler: Callable[..., Response]
     monitored: bool = False  # from addresses of `console.metrics_from` nobody has to log in
+    is_long: bool = False  # whether its form may hold the whole configuration
     polled: bool = False  # a page asks for it by itself: that is not somebody using the session
 
 

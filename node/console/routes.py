@@ -7,6 +7,7 @@ from typing import Final
 from node.console.pages import (
     accounts,
     callers,
+    configuration,
     first,
     happenings,
     health,
@@ -61,6 +62,8 @@ ROUTES: Final = (
     Route(method="POST", path="/peers/{name}/probe", least=OPERATOR, handler=peers.probe),
     Route(method="GET", path="/callers", least=VIEWER, handler=callers.whole),
     Route(method="POST", path="/callers/allow", least=ADMIN, handler=callers.allow),
+    Route(method="GET", path="/configuration", least=ADMIN, handler=configuration.whole),
+    Route(method="POST", path="/configuration", least=ADMIN, handler=configuration.change, is_long=True),
     Route(method="GET", path="/quality", least=VIEWER, handler=quality.whole),
     Route(method="GET", path="/events", least=VIEWER, handler=happenings.whole),
     Route(method="GET", path="/account", least=VIEWER, handler=accounts.own),

@@ -13,6 +13,7 @@ import httpx2
 from starlette.testclient import TestClient
 
 from node.config import Config, Node, Peer, Storage
+from node.config_file import FileEditor
 from node.console import passwords
 from node.console.application import application
 from node.console.server import server_of
@@ -81,8 +82,15 @@ def site(store: Store, *peers: Peer, console_port: int = 11180, **sections: Any)
     node = Node(console_port=console_port)
     config = Config(node=node, peers=peers, storage=Storage(root=store.root), **sections)
     clock = Clock()
+    file = store.root / "config.yaml"
+    file.write_text("node: {port: 11112}\n")
     console = Console(
-        config=config, ledger=store.ledger, store=store.instances, blobs=store.blobs, clock=clock
+        config=config,
+        ledger=store.ledger,
+        store=store.instances,
+        blobs=store.blobs,
+        clock=clock,
+        editor=FileEditor(path=file),
     )
     return Site(store=store, console=console, clock=clock)
 

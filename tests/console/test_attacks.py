@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from node.console.access import FIELDS_MAX
+from node.console.config_editor import NoEditor
 from node.console.gate import ADDRESS_MAX, BODY_MAX_BYTES, SECURITY_HEADERS
 from node.console.routes import ROUTES
 from storage.states import Role
@@ -184,7 +185,7 @@ def test_what_is_no_peer_is_not_allowed(here: Site, fields: dict[str, str], stat
     assert send(here.visitor(Role.ADMIN), "/callers/allow", **fields).status_code == status
 
 
-class Refusing:
+class Refusing(NoEditor):
     """An editor that must not be asked."""
 
     def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:

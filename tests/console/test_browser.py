@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from node.config_file import FileEditor
 from storage.states import Role, SeriesState
 from tests.console import filled
 from tests.console.browsing import PASSWORD, Site, serving, site
@@ -38,6 +39,7 @@ PAGES = (
     "/events",
     "/account",
     "/accounts",
+    "/configuration",
 )
 SERIOUS = ("serious", "critical")
 
@@ -211,6 +213,25 @@ def test_an_operator_calls_a_peer(chromium: Any, web: tuple[Site, str]) -> None:
     page.get_by_role("button", name="C-ECHO").click()
     page.get_by_text(re.compile("refuses connections on port")).wait_for()
     assert page.url.endswith("/peers")
+
+
+def test_an_administrator_breaks_the_configuration_and_sees_it_refused(
+    chromium: Any, web: tuple[Site, str], tmp_path: Path
+) -> None:
+    here, address = web
+    file = tmp_path / "config.yaml"
+    file.write_text("node: {port: 11113}  # ours\nstorage: {root: ./data}\n")
+    here.console.editor = FileEditor(path=file)
+    page = Person(chromium, address).log_in(Role.ADMIN).go("/configuration")
+    text = page.get_by_label("Text of the file")
+    text.fill("node: {port: eleven}  # ours\n")
+    page.get_by_role("button", name="Check and write").click()
+    page.get_by_role("alert").get_by_text("node.port").wait_for()
+    assert file.read_text() == "node: {port: 11113}  # ours\nstorage: {root: ./data}\n"
+    text.fill("node: {port: 11114}  # ours\nstorage: {root: ./data}\n")
+    page.get_by_role("button", name="Check and write").click()
+    page.get_by_text("Written. The node takes it over").wait_for()
+    assert file.read_text() == "node: {port: 11114}  # ours\nstorage: {root: ./data}\n"
 
 
 def test_an_administrator_lets_a_caller_in(chromium: Any, web: tuple[Site, str]) -> None:

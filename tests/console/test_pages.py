@@ -9,6 +9,7 @@ from pynetdicom.ae import ApplicationEntity as AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from starlette.testclient import TestClient
 
+from node.console.config_editor import NoEditor
 from node.console.pages.callers import suggested_name
 from node.console.pages.rendering import lasting, moment, precise, short, size
 from storage import arrivals, deliveries, events, schema
@@ -298,12 +299,15 @@ def test_peers_show_when_they_were_heard(viewer: TestClient) -> None:
     assert "Results 1 dead 1 waiting" in page
 
 
-class Editor:
+class Editor(NoEditor):
     """Takes down what it is told."""
 
     def __init__(self, error: str = "") -> None:
         self.peers: list[tuple[str, str, str, bool, str]] = []
         self._error = error
+
+    def text(self) -> str:
+        return "node: {port: 11112}  # <ours>\n"
 
     def add_peer(self, *, name: str, ae_title: str, host: str, may_send: bool, by: str) -> None:
         if self._error:
@@ -330,6 +334,7 @@ def test_a_configuration_that_would_be_wrong_is_refused(here: Site) -> None:
 
 
 def test_without_an_editor_the_page_says_what_to_write(here: Site) -> None:
+    here.console.editor = NoEditor()
     answer = send(here.visitor(Role.ADMIN), "/callers/allow", ae_title="A", host="10.0.0.1", name="CT2")
     assert answer.status_code == 422
     assert "{name: CT2, ae_title: A, may_send: true, hosts: [10.0.0.1]}" in answer.text
