@@ -99,7 +99,8 @@ def test_each_role_logs_in_and_out_by_the_keyboard(chromium: Any, web: tuple[Sit
     for role in Role:
         person = Person(chromium, web[1])
         page = person.go("/login")
-        page.keyboard.type(str(role))  # the field has the focus
+        page.wait_for_function("document.activeElement.name === 'name'")  # the field has the focus
+        page.keyboard.type(str(role))
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")

@@ -38,11 +38,6 @@ def change(request: Request) -> Response:
     return RedirectResponse("/configuration?said=configured", status_code=303)
 
 
-CHANGED = (
-    "The file was changed meanwhile, by hand or by somebody else. Load the page again, and begin with that."
-)
-
-
 def _written(request: Request, text: str, was: str) -> str:
     """Why it could not be written; '' where it was."""
     try:
