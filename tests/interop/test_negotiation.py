@@ -115,7 +115,7 @@ def test_an_unknown_item(node: Receiver) -> None:
 )
 def test_maximum_length_and_implementation(node: Receiver, asked: bytes, words: str) -> None:
     answer = works(node.port, asked)
-    assert answer.maximum_length_received == 131_072
+    assert answer.maximum_length_received == 540_672
 
 
 @pytest.mark.parametrize("padding", [b" ", b"\0"], ids=["spaces", "NULs"])
