@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from node import recording
+from node import commands_replay, recording
 from node.__main__ import app
 from node.config import Assembly
 from node.recorder import _anonymous, _Names, recorded
@@ -230,6 +230,7 @@ def test_times_of_day_are_told_from_the_earliest() -> None:
 
 
 def run(*arguments: str | Path) -> str:
+    commands_replay.console.width = 200  # as wide as it needs, whatever the terminal
     ran = CliRunner().invoke(app, ["replay", *map(str, arguments)], env={"COLUMNS": "200"})
     assert ran.exit_code == 0, ran.output
     return ran.output
@@ -256,6 +257,7 @@ def test_the_command_writes_and_shows(node: Node, tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    commands_replay.console.width = 200  # as wide as it needs, whatever the terminal
     ran = CliRunner().invoke(app, ["replay", str(tmp_path / "none.jsonl"), "--config", str(tmp_path / "c")])
     assert isinstance(ran.exception, Unreadable)
     assert "there is no recording" in str(ran.exception)

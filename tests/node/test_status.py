@@ -34,6 +34,7 @@ EXPECTED = {
     errors.LedgerDown: 0xA700,
     errors.NeedsDecoder: 0xA700,
     errors.PeerUnavailable: 0xA700,
+    errors.PeerBusy: 0xA700,
 }
 """PS3.4 Table B.2-1; 0111 is PS3.7 Annex C."""
 

@@ -306,7 +306,7 @@ def test_a_context_that_is_not_answered_is_refused() -> None:
 
 def test_a_syntax_that_was_not_proposed_is_not_spoken() -> None:
     (sent,) = sent_to(answers(answer=other_syntax), [ct(1)])
-    assert sent.disposition is Disposition.REFUSED
+    assert sent.disposition is Disposition.NOT_TAKEN
 
 
 def test_the_message_id_begins_again_after_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
