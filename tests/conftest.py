@@ -1,4 +1,4 @@
-"""For every test: an example of a property may take its time, and what a test does to the logs ends with it."""
+"""For every test: an example of a property may take its time; what a test does to the logs ends with it."""
 
 from __future__ import annotations
 
