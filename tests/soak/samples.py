@@ -27,12 +27,17 @@ class Bound:
 BOUNDS: Final[Mapping[str, Bound]] = {
     "rss_mb": Bound(least=8, share=0.05),
     "descriptors": Bound(least=3, share=0),
+    "connections": Bound(least=8, share=0),
     "threads": Bound(least=2, share=0),
     "ledger_mb": Bound(least=16, share=0.1),
     "store_mb": Bound(least=1024, share=0.1),
     "segments": Bound(least=4, share=0.1),
 }
-"""Measure -> how much it may grow. Each is what ten minutes of a slow leak would exceed in an hour."""
+"""Measure -> how much it may grow. Each is what ten minutes of a slow leak would exceed in an hour.
+
+Connections are descriptors of the ledger's files, two each: the pool keeps five, and opens one when so many
+threads ask at the same instant for the first time. That may be after twenty minutes: the line has a step then.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ def take(node: Node, at_s: float, names: Mapping[int, str]) -> Sample:
     values: dict[str, float] = {}
     for process in node.processes():
         if process.pid in names:
-            for measure, value in _of_process(process).items():
+            for measure, value in of_process(process).items():
                 values[f"{names[process.pid]} {measure}"] = value
     ledger = [path.stat().st_size for path in node.root.glob("ledger.sqlite*")]
     segments = [path.stat() for path in (node.root / "segments").rglob("*.seg")]
@@ -80,13 +85,24 @@ def take(node: Node, at_s: float, names: Mapping[int, str]) -> Sample:
     return Sample(at_s=at_s, values=values)
 
 
-def _of_process(process: Process) -> dict[str, float]:
+def of_process(process: Process) -> dict[str, float]:
+    """Measure -> value, of a process that lives."""
     folder = Path(f"/proc/{process.pid}")
+    opened = [_target(each) for each in (folder / "fd").iterdir()]
+    of_ledger = sum("/ledger.sqlite" in target for target in opened)
     return {
         "rss_mb": int((folder / "statm").read_text().split()[1]) * PAGE_BYTES / 1e6,
-        "descriptors": len(list((folder / "fd").iterdir())),
+        "descriptors": len(opened) - of_ledger,
+        "connections": of_ledger,
         "threads": len(list((folder / "task").iterdir())),
     }
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed meanwhile
+        return ""
 
 
 def lines(samples: Sequence[Sample]) -> list[Line]:

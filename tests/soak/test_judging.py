@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from tests.crash.accounts import Accounts
 from tests.crash.checks import Finding
 from tests.crash.journal import Journal, Noted
+from tests.crash.node import Process
 from tests.soak.run import Options, Soak
-from tests.soak.samples import Sample, lines, slope
+from tests.soak.samples import Sample, lines, of_process, slope
 from tests.soak.sender import EVERY, SLICES, digest, plan
 
 COUNT = 180  # samples of half an hour
@@ -48,6 +50,8 @@ def test_a_line_of_least_squares() -> None:
         ("receiver 0 rss_mb", -30, 0, True),
         ("worker 0 descriptors", 0, 2, True),
         ("worker 0 descriptors", 6, 2, False),
+        ("worker 0 connections", 9, 0, True),
+        ("worker 0 connections", 18, 0, False),
         ("dispatcher 0 threads", 4, 0, False),
         ("ledger_mb", 5, 1, True),
         ("ledger_mb", 60, 1, False),
@@ -122,3 +126,12 @@ def test_what_is_sent() -> None:
     assert [each.modality for each in plans].count("CT") == 2
     assert {len(each.positions_mm) for each in plans if each.modality == "MR"} == {SLICES}
     assert digest(b"") == "99aa06d3014798d86001c324468d497f"
+
+
+def test_connections_to_the_ledger_are_counted_apart(tmp_path: Path) -> None:
+    here = Process(pid=os.getpid(), role="worker")
+    before = of_process(here)
+    with (tmp_path / "ledger.sqlite").open("w"), (tmp_path / "other").open("w"):
+        after = of_process(here)
+    assert after["connections"] - before["connections"] == 1
+    assert after["descriptors"] - before["descriptors"] == 1
