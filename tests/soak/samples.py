@@ -36,7 +36,7 @@ BOUNDS: Final[Mapping[str, Bound]] = {
 """Measure -> how much it may grow. Each is what ten minutes of a slow leak would exceed in an hour.
 
 Connections are descriptors of the ledger's files, two each: the pool keeps five, and opens one when so many
-threads ask at the same instant for the first time. That may be after twenty minutes: the line has a step then.
+threads ask at the same instant for the first time. That may be after twenty minutes: the line has a step.
 """
 
 
