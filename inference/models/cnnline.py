@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inference import axis
 from inference.findings import Axis, ModelIdentity, Presence
 from inference.models.cnnline_h5 import read_tensors
-from inference.models.cnnline_image import NO_BONE, FirstRow, L3Line, decoded, frontal, network_input
+from inference.models.cnnline_image import NO_BONE, L3Line, decoded, frontal, network_input
 from inference.models.cnnline_network import CnnLineNetwork
 from inference.models.exact_weights import load_exactly
 from inference.volume import Volume
@@ -37,11 +37,10 @@ class CnnLineModel:
 
     identity: ModelIdentity  # which weights speak
     device: torch.device
-    first_row: FirstRow  # how the network wants the patient
     network: CnnLineNetwork  # in evaluation mode, float32, on the device
 
     @classmethod
-    def load(cls, path: Path, device: torch.device, first_row: FirstRow = FirstRow.HEAD) -> Self:
+    def load(cls, path: Path, device: torch.device) -> Self:
         """Load CNNLine.h5; the .custom_objects beside it is a pickle and is never read.
 
         Raises:
@@ -52,7 +51,6 @@ class CnnLineModel:
         return cls(
             identity=ModelIdentity(name=NAME, version=VERSION, sha256=_sha256(path)),
             device=device,
-            first_row=first_row,
             network=network.to(device),
         )
 
@@ -60,7 +58,7 @@ class CnnLineModel:
         """Where L3 is. CANNOT_TELL, with the reason, for a volume that is not axial or shows no bone."""
         if axis.from_geometry(volume.geometry) is not Axis.AXIAL or len(volume.voxels) < 2:
             return L3Line(presence=Presence.CANNOT_TELL, confidence=0.0, reason=NOT_AXIAL)
-        projection = frontal(volume, slice_centres_z_mm(volume.geometry), self.first_row)
+        projection = frontal(volume, slice_centres_z_mm(volume.geometry))
         image = network_input(projection.hu)
         if image is None:
             return L3Line(presence=Presence.CANNOT_TELL, confidence=0.0, reason=NO_BONE)

@@ -7,7 +7,6 @@ directions, a row's z is exact, and rows of padding are never an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -48,17 +47,6 @@ NO_BONE: Final = f"nothing in the projection is denser than {HU_RANGE[0]:.0f} HU
 OUTSIDE: Final = "the highest confidence lies outside the volume"
 
 
-class FirstRow(StrEnum):
-    """Which end of the patient is row 0.
-
-    The published code disagrees with itself: its projection starts at the feet for DICOM that runs to the
-    head and at the head for most NIfTI; its server counts the found row from the head.
-    """
-
-    HEAD = "head"
-    FEET = "feet"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Projection:
     """A frontal maximum projection."""
@@ -77,24 +65,25 @@ class L3Line:
     reason: str = ""  # why it cannot tell
 
 
-def frontal(volume: Volume, z_mm: NDArray[np.float64], first_row: FirstRow) -> Projection:
-    """Project an axial volume from front to back.
+def frontal(volume: Volume, z_mm: NDArray[np.float64]) -> Projection:
+    """Project an axial volume from front to back, the highest row first.
+
+    The published code disagrees with itself: its projection starts at the feet for DICOM that runs to the
+    head and at the head for most NIfTI; its server counts the found row from the head.
 
     Args:
         volume: of at least two slices.
         z_mm: (k,), the patient's z of each slice's centre, rising or falling.
-        first_row: which end of the patient comes first.
 
     Returns:
-        The projection, from the first slice's z to the last's, on the 1 mm grid that starts at the first row.
+        The projection, from the highest slice's z to the lowest's, on the 1 mm grid that starts at the first.
     """
     flat = _maximum(volume) if volume.geometry.regular else evenly(_maximum(volume), z_mm)
-    if (z_mm[0] < z_mm[-1]) == (first_row is FirstRow.HEAD):
+    if z_mm[0] < z_mm[-1]:
         flat, z_mm = flat[::-1], z_mm[::-1]
     step_mm = abs(z_mm[-1] - z_mm[0]) / (len(z_mm) - 1)
     hu = _at_one_mm(flat, (step_mm, _across_mm(volume)))
-    towards = np.sign(z_mm[-1] - z_mm[0])
-    return Projection(hu=hu, z_mm=z_mm[0] + towards * PIXEL_MM * np.arange(len(hu)))
+    return Projection(hu=hu, z_mm=z_mm[0] - PIXEL_MM * np.arange(len(hu)))
 
 
 def _transposed(volume: Volume) -> bool:

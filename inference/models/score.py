@@ -17,6 +17,7 @@ from torch import Tensor
 
 from inference.chain import Evidence
 from inference.models.product import PRODUCT
+from inference.models.score_architecture import architecture_of
 from inference.models.score_network import ScoreNetwork
 from inference.models.weights_file import (
     device_named,
@@ -24,6 +25,7 @@ from inference.models.weights_file import (
     members_of,
     packed_state,
     read_file,
+    read_metadata,
     read_tensors,
 )
 from inference.projection import Box, views
@@ -95,9 +97,14 @@ def _answer(network: ScoreNetwork, seen: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 
 def read_members(content: bytes, chosen: Iterable[int], source: Path) -> tuple[ScoreNetwork, ...]:
-    """The networks of a file, float32, ready to answer; ConfigError where they are not these networks."""
+    """The networks of a file, float32, ready to answer; of what sizes they are, it says itself.
+
+    Raises:
+        ConfigError: they are not the networks that it says, or no score networks.
+    """
     tensors = read_tensors(content, source)
-    members = {number: ScoreNetwork() for number in chosen}
+    architecture = architecture_of(read_metadata(content), source)
+    members = {number: ScoreNetwork(architecture) for number in chosen}
     for number, network in members.items():
         fill(network, tensors, f"{number}.", f"{source} (network {number})")
     return tuple(members.values())

@@ -1,28 +1,22 @@
 """The network that reads projections: each row of a volume gets a score, its sd, and a guess at the vertebra.
 
 Two views go through a convolutional stack each, which halves the width and keeps the rows; what is left of a
-row's width is pooled, and dilated convolutions along z let each row see some 180 mm up and down.
+row's width is pooled, and dilated convolutions along z let each row see some 180 mm up and down. Other sizes,
+and a ladder in place of the dilated convolutions, are in `inference.models.score_architecture`.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from inference.models.score_architecture import STANDARD, AlongZ, Architecture
 from inference.projection import CELLS, FRONTAL, SAGITTAL
 from inference.spine import VERTEBRAE
-
-CHANNELS: Final = (16, 24, 40, 64)
-"""Of the four stages of a view; each halves the width."""
-
-WIDTH: Final = 96
-"""Channels of a row."""
-
-DILATIONS: Final = (1, 2, 4, 8, 16, 24, 1)
-"""Of the convolutions along z."""
 
 DROPOUT: Final = 0.1
 
@@ -67,9 +61,9 @@ class Residual(nn.Module):
 class View(nn.Module):
     """One projection to features of its rows."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, channels: tuple[int, ...]) -> None:
         super().__init__()
-        a, b, c, d = CHANNELS
+        a, b, c, d = channels
         self.l = nn.Sequential(
             Halving(inputs, a),
             Halving(a, b),
@@ -81,7 +75,7 @@ class View(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs, rows, w) to (n, 2 * CHANNELS[-1], rows): mean and highest value over the width."""
+        """(n, inputs, rows, w) to (n, 2 * channels[-1], rows): mean and highest value over the width."""
         y = self.l(x)
         return torch.cat([y.mean(3), y.amax(3)], 1)
 
@@ -102,20 +96,62 @@ class Along(nn.Module):
         return torch.relu(x + self.d(self.nb(self.b(torch.relu(self.na(self.a(x)))))))
 
 
+class Joined(nn.Module):
+    """Fewer rows brought back to many, and joined with what was beside them."""
+
+    def __init__(self, channels: int, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.c = nn.Conv1d(2 * channels, channels, 1, bias=False)
+        self.n = nn.BatchNorm1d(channels)
+        self.a = Along(channels, 1)
+
+    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        """(n, channels, r) and (n, channels, r * rows) to the latter's shape."""
+        up = torch.cat([x.repeat_interleave(self.rows, 2), beside], 1)
+        return torch.as_tensor(self.a(torch.relu(self.n(self.c(up)))))
+
+
+class Ladder(nn.Module):
+    """Down to fewer rows and up again, as CNNLine does (Kanavati 2018)."""
+
+    def __init__(self, channels: int, rungs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.rungs = rungs
+        self.d = nn.ModuleList(Along(channels, 1) for _ in rungs)
+        self.b = Along(channels, 1)
+        self.u = nn.ModuleList(Joined(channels, rows) for rows in reversed(rungs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, rows), kept; rows are filled up with 0 to a multiple of all rungs together."""
+        rows = x.shape[2]
+        x = functional.pad(x, (0, -rows % prod(self.rungs)))
+        beside = []
+        for down, count in zip(self.d, self.rungs, strict=True):
+            beside.append(down(x))
+            x = functional.max_pool1d(beside[-1], count)
+        x = self.b(x)
+        for up in self.u:
+            x = up(x, beside.pop())
+        return x[:, :, :rows]
+
+
 class ScoreNetwork(nn.Module):
     """Views of a volume to what is said of its rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: Architecture = STANDARD) -> None:
         super().__init__()
-        self.f, self.s = View(FRONTAL + 1), View(SAGITTAL + 1)
+        self.architecture = architecture
+        channels, width = architecture.channels, architecture.width
+        self.f, self.s = View(FRONTAL + 1, channels), View(SAGITTAL + 1, channels)
         self.j = nn.Sequential(
-            nn.Conv1d(4 * CHANNELS[-1], WIDTH, 1, bias=False),
-            nn.BatchNorm1d(WIDTH),
+            nn.Conv1d(4 * channels[-1], width, 1, bias=False),
+            nn.BatchNorm1d(width),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
         )
-        self.t = nn.Sequential(*(Along(WIDTH, d) for d in DILATIONS))
-        self.o = nn.Conv1d(WIDTH, 3 + len(VERTEBRAE), 1)
+        self.t = _along_z(architecture)
+        self.o = nn.Conv1d(width, 3 + len(VERTEBRAE), 1)
 
     def forward(self, views: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Read rows.
@@ -135,3 +171,9 @@ class ScoreNetwork(nn.Module):
         y = self.o(self.t(self.j(rows) * valid[:, None])).float()
         scale = functional.softplus(y[:, 1]) + LEAST_SCALE
         return MIDDLE_SCORE + UNITS_PER_OUTPUT * y[:, 0], scale, y[:, 2], y[:, 3:]
+
+
+def _along_z(architecture: Architecture) -> nn.Module:
+    if architecture.along_z is AlongZ.LADDER:
+        return Ladder(architecture.width, architecture.reach)
+    return nn.Sequential(*(Along(architecture.width, d) for d in architecture.reach))

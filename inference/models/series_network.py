@@ -7,14 +7,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from inference.models.series_architecture import STANDARD, SeriesArchitecture
 from inference.series_input import VIEW_SLICES
 
 AXES: Final = 4
 """Axial, coronal, sagittal, oblique: in the order of `inference.models.series.AXIS_ORDER`."""
-
-VIEW_CHANNELS: Final = (12, 24, 40, 56)
-CONTRAST_CHANNELS: Final = (12, 24, 48, 64)
-"""Of the stem and of the three stages, each of which halves the image."""
 
 VIEW_WINDOWS: Final = ((-1000.0, 400.0), (-150.0, 350.0))
 CONTRAST_WINDOWS: Final = ((-50.0, 250.0), (-800.0, 1000.0))
@@ -65,9 +62,9 @@ class Encoder(nn.Module):
 class ViewNetwork(nn.Module):
     """Views of a series to its plane and to whether it is a body; the order of the slices does not matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: SeriesArchitecture = STANDARD) -> None:
         super().__init__()
-        self.encoder = Encoder(VIEW_CHANNELS, VIEW_WINDOWS)
+        self.encoder = Encoder(architecture.view, VIEW_WINDOWS)
         self.norm = nn.BatchNorm1d(3 * self.encoder.features)
         self.axis = nn.Linear(3 * self.encoder.features, AXES)
         self.body = nn.Linear(3 * self.encoder.features, 1)
@@ -84,9 +81,9 @@ class ViewNetwork(nn.Module):
 class ContrastNetwork(nn.Module):
     """Axial slices to one logit: each slice says what it thinks and how much it matters."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: SeriesArchitecture = STANDARD) -> None:
         super().__init__()
-        self.encoder = Encoder(CONTRAST_CHANNELS, CONTRAST_WINDOWS)
+        self.encoder = Encoder(architecture.contrast, CONTRAST_WINDOWS)
         self.norm = nn.BatchNorm1d(self.encoder.features)
         self.logit = nn.Linear(self.encoder.features, 1)
         self.weight = nn.Linear(self.encoder.features, 1)

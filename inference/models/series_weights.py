@@ -11,8 +11,9 @@ from typing import Final
 
 from torch import Tensor
 
+from inference.models.series_architecture import SeriesArchitecture, architecture_of
 from inference.models.series_network import ContrastNetwork, ViewNetwork
-from inference.models.weights_file import fill, packed_state, read_file, read_tensors
+from inference.models.weights_file import fill, packed_state, read_file, read_metadata, read_tensors
 from storage.errors import ConfigError
 
 PARTS: Final = ("view", "contrast")
@@ -32,13 +33,20 @@ class SeriesCalibration:
 
 
 def read_members(content: bytes, chosen: Iterable[int], source: Path) -> tuple[Member, ...]:
-    """The networks of a file, float32, ready to answer; ConfigError where they are not these networks."""
+    """The networks of a file, float32, ready to answer; of what sizes they are, it says itself.
+
+    Raises:
+        ConfigError: they are not the networks that it says, or no series networks.
+    """
     tensors = read_tensors(content, source)
-    return tuple(_member(tensors, number, source) for number in chosen)
+    architecture = architecture_of(read_metadata(content), source)
+    return tuple(_member(tensors, architecture, number, source) for number in chosen)
 
 
-def _member(tensors: dict[str, Tensor], number: int, source: Path) -> Member:
-    member = (ViewNetwork(), ContrastNetwork())
+def _member(
+    tensors: dict[str, Tensor], architecture: SeriesArchitecture, number: int, source: Path
+) -> Member:
+    member = (ViewNetwork(architecture), ContrastNetwork(architecture))
     for part, network in zip(PARTS, member, strict=True):
         fill(network, tensors, f"{number}.{part}.", f"{source} ({part} network {number})")
     return member

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,13 @@ def read_tensors(content: bytes, source: Path) -> dict[str, Tensor]:
         return load_tensors(content)
     except SafetensorError as error:
         raise ConfigError(f"{source} is not a safetensors file: {error}") from error
+
+
+def read_metadata(content: bytes) -> dict[str, str]:
+    """What a safetensors file that `read_tensors` took says of itself: a length, then that much JSON."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    said: dict[str, str] = json.loads(content[8:end]).get("__metadata__", {})
+    return said
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], prefix: str, source: str) -> None:

@@ -10,21 +10,24 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.chain import Evidence, Spacing, Weights, posterior
-from inference.levels import place
+from inference.levels import NEAR_MM, place
 from inference.models.score import ScoreModel
 from inference.projection import Box
 from inference.spine import VERTEBRAE
 from inference.training.folds import FOLDS
 from inference.training.level_calibration import Held, calibrated
+from inference.training.level_config import LevelLoss, LevelTraining
+from inference.training.settings import keep
 from inference.training.split import Group
 from inference.training.study import ALSO_USED, Study, load_studies
 from storage.errors import ConfigError
@@ -55,21 +58,27 @@ TRIALS: Final[Mapping[str, tuple[float, ...]]] = {
 }
 """What is tried of each weight, one at a time."""
 
-ROUNDS: Final = 2
-"""How often all weights are gone through."""
-
-WORST_MM: Final = 40.0
-"""An error counts for no more: a wrong name is wrong, whatever the distance."""
-
 MARGIN_MM: Final = 10.0
 """A vertebra nearer to the field's end is not counted."""
 
 LEVELS: Final = ("T12", "L3")
-LEVEL_SHARE: Final = 3.0
-"""How much more an error of T12 or L3 counts than the mean of all vertebrae."""
+"""What the fit is for."""
+
+COSTS: Final[Mapping[LevelLoss, Callable[[float, float], float]]] = MappingProxyType(
+    {
+        LevelLoss.CAPPED: min,
+        LevelLoss.SQUARED: lambda off_mm, worst_mm: min(off_mm, worst_mm) ** 2 / worst_mm,
+        LevelLoss.WRONG: lambda off_mm, worst_mm: worst_mm if off_mm > NEAR_MM else 0.0,
+    }
+)
+"""From an error's size and the worst, mm, to what it costs: at most the worst."""
 
 SACRUM_MM: Final = (29.0, 3.4)
 """L5 to S1, mean and sd: not in the priors; the mean of the volumes read, the sd of its neighbours."""
+
+
+PRODUCT_FIT: Final = LevelTraining()
+"""How the product's own level model was fitted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +90,20 @@ class Seen:
     evidence: Evidence
 
 
-def train_levels(data: Path, out: Path, score_weights: Path, say: Callable[[str], None] = print) -> Path:
+def train_levels(
+    data: Path,
+    out: Path,
+    score_weights: Path,
+    config: LevelTraining = PRODUCT_FIT,
+    say: Callable[[str], None] = print,
+) -> Path:
     """Fit the chain's weights.
 
     Args:
         data: the data folder.
-        out: where levels.json goes; made if absent.
+        out: where levels.json and the settings go; made if absent.
         score_weights: of the score model, which gives the evidence.
+        config: the settings; the product's by default.
         say: told of the progress.
 
     Returns:
@@ -97,6 +113,7 @@ def train_levels(data: Path, out: Path, score_weights: Path, say: Callable[[str]
         ConfigError: there is nothing to fit to, or the score weights cannot be loaded.
     """
     out.mkdir(parents=True, exist_ok=True)
+    keep(config, out, free=[f.name for f in fields(config)])
     spacing = read_spacing(data / "priors" / "vertebra_spacing_stats.csv")
     seen = list(evidence_of(data, score_weights))
     say(f"{len(seen)} volumes with vertebrae")
@@ -104,14 +121,14 @@ def train_levels(data: Path, out: Path, score_weights: Path, say: Callable[[str]
         raise ConfigError(f"no vertebra is labelled {MARGIN_MM:g} mm inside a volume of {data.name}")
     folds = []
     for fold in range(FOLDS):
-        folds.append(fit([s for s in seen if s.fold != fold], spacing))
+        folds.append(fit([s for s in seen if s.fold != fold], spacing, config))
         held = errors([s for s in seen if s.fold == fold], folds[-1], spacing)
         say(f"fold {fold}: {len(held)} levels held out, median {_median(held):.1f} mm")
     held_out = [Held(evidence=s.evidence, weights=folds[s.fold], truth=truth_of(s)) for s in seen]
     content = {
         "score_sha256": hashlib.sha256(score_weights.read_bytes()).hexdigest(),
         "spacing": asdict(spacing),
-        "all": asdict(fit(seen, spacing)),
+        "all": asdict(fit(seen, spacing, config)),
         "folds": [asdict(w) for w in folds],
         **asdict(calibrated(held_out, spacing)),
     }
@@ -144,27 +161,27 @@ def evidence_of(data: Path, score_weights: Path) -> list[Seen]:
     return found
 
 
-def fit(seen: list[Seen], spacing: Spacing) -> Weights:
+def fit(seen: list[Seen], spacing: Spacing, config: LevelTraining = PRODUCT_FIT) -> Weights:
     """The weights with the least cost, found one at a time."""
-    best, least = FIRST, cost(seen, FIRST, spacing)
-    for _ in range(ROUNDS):
+    best, least = FIRST, cost(seen, FIRST, spacing, config)
+    for _ in range(config.rounds):
         for name, values in TRIALS.items():
             for value in values:
                 tried = replace(best, **{name: value})
-                if tried != best and (found := cost(seen, tried, spacing)) < least:
+                if tried != best and (found := cost(seen, tried, spacing, config)) < least:
                     best, least = tried, found
     return best
 
 
-def cost(seen: list[Seen], weights: Weights, spacing: Spacing) -> float:
-    """Mean capped error, mm: of all vertebrae of a volume, and LEVEL_SHARE times of its T12 and L3."""
+def cost(seen: list[Seen], weights: Weights, spacing: Spacing, config: LevelTraining = PRODUCT_FIT) -> float:
+    """Mean cost of errors: of all vertebrae of a volume, and `level_share` times of its T12 and L3."""
     costs = []
     for s in seen:
         found = _errors_of(s, weights, spacing)
-        capped = {n: min(abs(e), WORST_MM) for n, e in found.items()}
-        if capped:
-            costs.append(float(np.mean(list(capped.values()))))
-            costs += [LEVEL_SHARE * capped[n] for n in LEVELS if n in capped]
+        each = {n: COSTS[config.loss](abs(e), config.worst_mm) for n, e in found.items()}
+        if each:
+            costs.append(float(np.mean(list(each.values()))))
+            costs += [config.level_share * each[n] for n in LEVELS if n in each]
     return float(np.mean(costs))
 
 

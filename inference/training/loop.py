@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,22 +17,23 @@ import torch
 from safetensors.torch import save
 
 from inference.models.score import packed
+from inference.models.score_architecture import ARCHITECTURES, described
 from inference.models.score_network import ScoreNetwork
 from inference.training.bank import Shelf, make_bank
 from inference.training.config import ScoreTraining
 from inference.training.folds import FOLDS
 from inference.training.losses import losses, weighted
+from inference.training.settings import keep
 from inference.training.share import RUN, drawn, drawn_patients
+from inference.training.watch import Watch, write_page
 from inference.training.windows import Drawer
-from storage.errors import ConfigError
 
 WEIGHTS: Final = "score.safetensors"
-CONFIG: Final = "config.json"
 BANK: Final = "bank.pt"
 PROGRESS_STEPS: Final = 100
 GRADIENT_NORM: Final = 5.0
 
-FREE: Final = frozenset({"workers", "save_every"})
+FREE: Final = frozenset({"workers", "save_every", "pictures"})
 """Settings that may change when a run goes on."""
 
 
@@ -49,22 +49,23 @@ def train_score(
         say: told of the progress, a line at a time; by other processes too, so it must be picklable.
 
     Returns:
-        The weights file, float16.
+        The weights file, float16; it says of what sizes the networks are.
 
     Raises:
-        ConfigError: a run of other settings is in `out`.
+        ConfigError: a run of other settings is in `out`; or T12 and L3 are asked for, and a fold has none.
     """
     config = config or ScoreTraining()
     out.mkdir(parents=True, exist_ok=True)
-    _same_run(out / CONFIG, asdict(config))
-    (out / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    keep(config, out, FREE)
     if not (out / BANK).is_file():
         _save_whole(make_bank(data, config.synthetic, config.seed, config.workers, say), out / BANK)
     (out / RUN).write_text(json.dumps({"patients": len(drawn_patients(_bank(out), config.patients))}))
     with ProcessPoolExecutor(config.workers, get_context("spawn")) as pool:
         done = pool.map(train_fold, repeat(out), range(FOLDS), repeat(config), repeat(say))
-        members = [_loaded(path) for path in done]
-    (out / WEIGHTS).write_bytes(save(packed(members)))
+        members = [_loaded(path, config) for path in done]
+    (out / WEIGHTS).write_bytes(save(packed(members), described(members[0].architecture)))
+    if config.pictures:
+        write_page(out, config.steps)
     return out / WEIGHTS
 
 
@@ -78,25 +79,20 @@ def train_fold(out: Path, fold: int, config: ScoreTraining, say: Callable[[str],
     taught = drawn(shelves, config.patients)
     run = _Run([s for s in shelves if fold in s.folds and s.identifier in taught], out, fold, config)
     run.resume()
+    watch = Watch(shelves, out, fold, config) if config.pictures else None
+    if watch is not None and run.step:
+        watch.look(run.average, run.step)  # stopped between the checkpoint and the look
     started, first = time.monotonic(), run.step
     while run.step < config.steps:
         run.advance()
         if run.step % PROGRESS_STEPS == 0:
             say(f"fold {fold} {run.recent()} {_left(started, run.step - first, config.steps - run.step)}")
-        if run.step % config.save_every == 0:
+        if run.step % config.save_every == 0 or run.step == config.steps:
             run.save()
+            if watch is not None:
+                watch.look(run.average, run.step)
     _save_whole(run.average.state_dict(), done)
     return done
-
-
-def _same_run(path: Path, wanted: dict[str, Any]) -> None:
-    """Refuse to go on with a run whose networks, or half of them, were made with other settings."""
-    if not path.is_file():
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    for name in wanted.keys() - FREE:
-        if found.get(name) != wanted[name]:
-            raise ConfigError(f"{path}: {name} is {found.get(name)} in the run there, {wanted[name]} here")
 
 
 def _save_whole(value: object, path: Path) -> None:
@@ -116,8 +112,8 @@ def _bank(out: Path) -> list[Shelf]:
     return shelves
 
 
-def _loaded(path: Path) -> ScoreNetwork:
-    network = ScoreNetwork()
+def _loaded(path: Path, config: ScoreTraining) -> ScoreNetwork:
+    network = ScoreNetwork(ARCHITECTURES[config.model])
     network.load_state_dict(torch.load(path, weights_only=True))
     return network
 
@@ -129,13 +125,16 @@ class _Run:
         torch.manual_seed(config.seed + fold)
         self.config, self.step, self.metrics = config, 0, [dict[str, float]()]
         self.checkpoint, self.metrics_path = out / f"checkpoint-{fold}.pt", out / f"metrics-{fold}.json"
-        self.network = ScoreNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = ScoreNetwork().eval()
+        architecture = ARCHITECTURES[config.model]
+        network = ScoreNetwork(architecture)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = ScoreNetwork(architecture).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.drawer = Drawer(shelves, config.windows, (config.seed, fold))
+        seed = (config.seed, fold)
+        self.drawer = Drawer(shelves, config.windows, seed, config.rows, config.positives)
 
     def resume(self) -> None:
         """Go on where the last checkpoint was written."""
@@ -173,7 +172,7 @@ class _Run:
         with torch.autocast("cpu", torch.bfloat16):
             answer = self.network(views, batch.valid)
         score, scale, centre, name = (part.float() for part in answer)
-        each = losses((score, scale, centre, name), batch)
+        each = losses((score, scale, centre, name), batch, self.config.loss)
         self.optimiser.zero_grad()
         weighted(each).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)

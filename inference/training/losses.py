@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from inference.projection import ROW_MM
+from inference.training.config import Loss
 from inference.training.landmarks import SLOPE_PER_MM
 from inference.training.windows import Batch
 
@@ -17,6 +20,12 @@ HUBER_UNITS: Final = 3.0
 
 CENTRE_WEIGHT: Final = 4.0
 """How much more a row at a vertebra's centre counts than one between."""
+
+FOCUS: Final = 2
+"""Of the focal loss: the power of how far off an answer is."""
+
+FOCAL_SCALE: Final = 4.0
+"""At an answer of one half it counts as much as cross-entropy does, so that both keep WEIGHTS."""
 
 NAMES_SCALE: Final = 20.0
 """Of the names' loss: 25 names are seldom right at once."""
@@ -32,12 +41,31 @@ WEIGHTS: Final = {"score": 0.1, "scale": 0.03, "centre": 5.0, "name": 1.0, "slop
 itself no better."""
 
 
-def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch) -> dict[str, Tensor]:
+def cross_entropy(logit: Tensor, wanted: Tensor) -> Tensor:
+    """Of each answer; wanted: 0..1, of the same shape."""
+    return functional.binary_cross_entropy_with_logits(logit, wanted, reduction="none")
+
+
+def focal(logit: Tensor, wanted: Tensor) -> Tensor:
+    """Of each answer: what is nearly right counts for little (Lin 2017; for 0..1 as in Li 2020)."""
+    off = (torch.sigmoid(logit) - wanted).abs()
+    return FOCAL_SCALE * off**FOCUS * cross_entropy(logit, wanted)
+
+
+JUDGED: Final[Mapping[Loss, Callable[[Tensor, Tensor], Tensor]]] = MappingProxyType(
+    {Loss.BCE: cross_entropy, Loss.FOCAL: focal}
+)
+
+
+def losses(
+    answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, loss: Loss = Loss.BCE
+) -> dict[str, Tensor]:
     """Every loss, unweighted.
 
     Args:
         answer: of ScoreNetwork.
         batch: what was asked.
+        loss: how centres and names are judged.
     """
     score, scale, centre, name = answer
     weight, known = batch.weight * batch.valid, batch.known * batch.valid[:, None]
@@ -45,9 +73,7 @@ def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch) -> dict[
     huber = torch.where(away < HUBER_UNITS, away**2 / (2 * HUBER_UNITS), away - HUBER_UNITS / 2)
     # the scale follows the error and does not move the score: doubt costs the score nothing
     laplace = away.detach() / scale + torch.log(scale)
-    heat = functional.binary_cross_entropy_with_logits(
-        torch.cat([centre[:, None], name], 1), batch.heat, reduction="none"
-    )
+    heat = JUDGED[loss](torch.cat([centre[:, None], name], 1), batch.heat)
     heat = heat * (1 + CENTRE_WEIGHT * batch.heat)
     return {
         "score": _mean(huber, weight),

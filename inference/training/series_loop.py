@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -14,21 +14,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from inference.models.series_architecture import ARCHITECTURES
 from inference.models.series_network import ContrastNetwork, ViewNetwork
 from inference.models.series_weights import Member
 from inference.training.folds import FOLDS
-from inference.training.series_augment import augmented_bag, augmented_views
 from inference.training.series_bank import PHANTOM, Bag, Views, bank, phantom_views
 from inference.training.series_config import SeriesTraining
 from inference.training.series_data import read_studies
+from inference.training.series_losses import BatchLoss, contrast_loss, view_loss
 from inference.training.series_measure import measure_and_write
+from inference.training.settings import keep
 from inference.training.share import NO_PATIENTS, RUN, drawn_patients
 from inference.training.split import Group
 from storage.errors import ConfigError
 
-CONFIG: Final = "config.json"
+FREE: Final = frozenset({"threads"})
+"""Settings that may change when a run goes on."""
+
 AVERAGE_DECAY: Final = 0.97
 """Of the moving average of the weights, which is what is kept."""
 
@@ -49,7 +52,6 @@ CONTRAST_SHARE: Final = {
 Item = TypeVar("Item")
 Drawn = TypeVar("Drawn", Views, Bag)
 Network = TypeVar("Network", bound=nn.Module)
-Loss = Callable[[Network, list[Item], np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Course(Generic[Network, Item]):
 
     items: Sequence[Item]
     chances: NDArray[np.float64]  # of each item to be drawn; they add up to 1
-    loss: Loss[Network, Item]
+    loss: BatchLoss[Network, Item]
     steps: int
     batch: int  # items a step
     seed: tuple[int, int]  # with the step, of every draw
@@ -79,12 +81,13 @@ def train_series(
         The weights file, float16; its calibration lies beside it as .json, its figures as .figures.json.
 
     Raises:
-        ConfigError: a fold would learn contrast from volumes that all have it, or all lack it.
+        ConfigError: a run of other settings is in `out`; or a fold would learn contrast from volumes that
+            all have it, or all lack it.
     """
     config = config or SeriesTraining()
     torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    keep(config, out, FREE)
     views, bags = bank(read_studies(data), config.variants, config.seed, say)
     views += phantom_views(config.phantoms, config.seed)
     say(f"{len(views)} series, {len(bags)} volumes for contrast")
@@ -122,11 +125,12 @@ def _member(
     seen = [v for v in views if v.fold != fold]
     known = [b for b in bags if b.fold != fold and b.contrast is not None]
     torch.manual_seed(config.seed + fold)
-    view, contrast = ViewNetwork(), ContrastNetwork()
+    architecture = ARCHITECTURES[config.model]
+    view, contrast = ViewNetwork(architecture), ContrastNetwork(architecture)
     view_course = Course(
         items=seen,
         chances=view_chances(seen),
-        loss=_view_loss,
+        loss=view_loss(config.loss),
         steps=config.view_steps,
         batch=config.view_batch,
         seed=(config.seed, fold),
@@ -134,7 +138,7 @@ def _member(
     contrast_course = Course(
         items=known,
         chances=contrast_chances(known),
-        loss=_contrast_loss(config.bag_slices),
+        loss=contrast_loss(config.bag_slices, config.loss),
         steps=config.contrast_steps,
         batch=config.contrast_batch,
         seed=(config.seed, fold),
@@ -222,25 +226,3 @@ def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> Non
             average[name].lerp_(value, 1 - decay)
         else:
             average[name].copy_(value)
-
-
-def _view_loss(network: ViewNetwork, drawn: list[Views], rng: np.random.Generator) -> Tensor:
-    """Cross-entropy of the plane, where there is one, and of being a body."""
-    x = torch.from_numpy(np.stack([augmented_views(v.views, rng) for v in drawn]))
-    with torch.autocast("cpu", torch.bfloat16):
-        axis, body = network(x)
-    wanted = torch.tensor([v.axis for v in drawn])
-    is_body = torch.tensor([float(v.group != PHANTOM) for v in drawn])
-    plane = functional.cross_entropy(axis.float(), wanted, ignore_index=-1, label_smoothing=0.02)
-    return plane + functional.binary_cross_entropy_with_logits(body.float(), is_body)
-
-
-def _contrast_loss(slices: int) -> Loss[ContrastNetwork, Bag]:
-    def loss(network: ContrastNetwork, drawn: list[Bag], rng: np.random.Generator) -> Tensor:
-        made = [augmented_bag(b.slices, bool(b.contrast), b.group, slices, rng) for b in drawn]
-        with torch.autocast("cpu", torch.bfloat16):
-            logit = network(torch.from_numpy(np.stack([x for x, _ in made])))
-        wanted = torch.tensor([0.98 if contrast else 0.02 for _, contrast in made])
-        return functional.binary_cross_entropy_with_logits(logit.float(), wanted)
-
-    return loss

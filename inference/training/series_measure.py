@@ -17,6 +17,7 @@ from safetensors.torch import save
 from inference.contrast import decide
 from inference.findings import Contrast, Region
 from inference.models.series import AXIS_ORDER, NAME, VERSION, softmax
+from inference.models.series_architecture import ARCHITECTURES, described
 from inference.models.series_weights import Member, SeriesCalibration, packed
 from inference.series_input import CONTRAST_SLICES, brightest_tissue_hu, spread
 from inference.training.folds import FOLDS
@@ -77,7 +78,7 @@ def measure_and_write(
     seen_bags = [_look_bag(members[b.fold], b) for b in bags]
     calibration = calibrate(seen_views, seen_bags)
     path = out / f"{NAME}-{VERSION}.safetensors"
-    path.write_bytes(save(tensors))
+    path.write_bytes(save(tensors, described(ARCHITECTURES[config.model])))
     identity = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "calibration": asdict(calibration)}
     path.with_suffix(".json").write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
     made = {"statement": STATEMENT, "config": asdict(config)} | figures(seen_views, seen_bags, calibration)

@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from inference.levels import LEVELS
 from inference.projection import CELLS, FRONTAL, SAGITTAL_CELLS
+from inference.spine import VERTEBRAE
 from inference.training.bank import Shelf
 from inference.training.split import Group
+from storage.errors import ConfigError
 
 Rng = np.random.Generator
 
 ROWS: Final = 96
-"""Rows of a window: 288 mm."""
+"""Rows of a window, unless others are asked for: 288 mm."""
 
 LEAST_ROWS: Final = 16
 
 WHOLE_CHANCE: Final = 0.75
-"""That a window is ROWS high, where the volume allows; else it is lower."""
+"""That a window is as high as it may be, where the volume allows; else it is lower."""
 
 HEIGHT_SD: Final = 0.08
 """Of the natural log of the stretch along z: taller and shorter patients."""
@@ -41,6 +44,9 @@ SHARES: Final = {
 }
 """How often a volume of each kind is drawn; within a kind all alike."""
 
+AT_CENTRE: Final = 0.9
+"""Heat of a row at a vertebra's centre; of a vertebra beyond the volume's ends there is less."""
+
 VIEWS: Final = ((0, CELLS), (CELLS, CELLS + SAGITTAL_CELLS))
 
 
@@ -48,12 +54,12 @@ VIEWS: Final = ((0, CELLS), (CELLS, CELLS + SAGITTAL_CELLS))
 class Batch:
     """The windows of one step, n of them; the same tensors without n are one window."""
 
-    views: Tensor  # (n, FRONTAL, ROWS, width)
-    valid: Tensor  # (n, ROWS): 1 where there is a row
-    score: Tensor  # (n, ROWS)
-    weight: Tensor  # (n, ROWS), 0 where the score is not known
-    heat: Tensor  # (n, 26, ROWS)
-    known: Tensor  # (n, 26, ROWS)
+    views: Tensor  # (n, FRONTAL, rows, width)
+    valid: Tensor  # (n, rows): 1 where there is a row
+    score: Tensor  # (n, rows)
+    weight: Tensor  # (n, rows), 0 where the score is not known
+    heat: Tensor  # (n, 26, rows)
+    known: Tensor  # (n, 26, rows)
     direction: Tensor  # (n,): 1, or -1 where reversed
     stretch: Tensor  # (n,): along z
 
@@ -72,30 +78,71 @@ def kind(shelf: Shelf) -> str:
     return "labelled masked" if shelf.group is Group.MASKED else "labelled limb"
 
 
-class Drawer:
-    """Draws batches: the same for the same seed and step, whatever was drawn before."""
+def levels_of(shelf: Shelf) -> dict[str, int]:
+    """T12 and L3, as far as they are labelled, and the row of each."""
+    heats = {name: shelf.targets.heat[1 + VERTEBRAE.index(name)] for name in LEVELS}
+    return {name: int(h.argmax()) for name, h in heats.items() if h.max() > AT_CENTRE}
 
-    def __init__(self, shelves: list[Shelf], count: int, seed: tuple[int, int]) -> None:
+
+class _Choice:
+    """Shelves to draw from: a kind by its share, then any of the kind."""
+
+    def __init__(self, shelves: list[Shelf]) -> None:
         self._by_kind = {k: [s for s in shelves if kind(s) == k] for k in SHARES}
         self._kinds = [k for k, found in self._by_kind.items() if found]
         share = np.asarray([SHARES[k] for k in self._kinds])
-        self._share, self._count, self._seed = share / share.sum(), count, seed
+        self._share = share / share.sum()
+
+    def draw(self, rng: Rng) -> Shelf:
+        found = self._by_kind[self._kinds[rng.choice(len(self._kinds), p=self._share)]]
+        return found[rng.integers(len(found))]
+
+
+class Drawer:
+    """Draws batches: the same for the same seed and step, whatever was drawn before.
+
+    Args:
+        shelves: to draw from.
+        count: windows of a step.
+        seed: of every draw, with the step.
+        rows: of a window.
+        positives: chance that a window is drawn of a volume with T12 or L3, and cut about one of them.
+
+    Raises:
+        ConfigError: positives are asked for, and no volume has T12 or L3.
+    """
+
+    def __init__(
+        self,
+        shelves: list[Shelf],
+        count: int,
+        seed: tuple[int, int],
+        rows: int = ROWS,
+        positives: float = 0.0,
+    ) -> None:
+        levelled = [s for s in shelves if levels_of(s)] if positives else []
+        if positives and not levelled:
+            raise ConfigError(f"positives is {positives:g}, and no volume is labelled {' or '.join(LEVELS)}")
+        self._any, self._levelled = _Choice(shelves), _Choice(levelled)
+        self._count, self._seed, self._rows, self._positives = count, seed, rows, positives
 
     def batch(self, step: int) -> Batch:
         """The windows of a step."""
         rng = np.random.default_rng([*self._seed, step])
-        windows = []
-        for _ in range(self._count):
-            found = self._by_kind[self._kinds[rng.choice(len(self._kinds), p=self._share)]]
-            windows.append(window(found[rng.integers(len(found))], rng))
-        return Batch.of(windows)
+        return Batch.of([self._window(rng) for _ in range(self._count)])
+
+    def _window(self, rng: Rng) -> Batch:
+        about = bool(self._positives) and rng.random() < self._positives
+        choice = self._levelled if about else self._any
+        return window(choice.draw(rng), rng, rows=self._rows, about_level=about)
 
 
-def window(shelf: Shelf, rng: Rng) -> Batch:
-    """A part of one copy of a volume, without n."""
+def window(shelf: Shelf, rng: Rng, *, rows: int = ROWS, about_level: bool = False) -> Batch:
+    """A part of one copy of a volume, without n; about_level: T12 or L3, which it has, is in it."""
     copy = shelf.copies[rng.integers(len(shelf.copies))]
     stretch = float(np.exp(rng.normal(0, HEIGHT_SD)))
-    place = _rows(copy.shape[1], stretch, rng)
+    about = int(rng.choice([*levels_of(shelf).values()])) if about_level else None
+    place = _rows(copy.shape[1], stretch, rng, rows, about)
     seen = _disturbed(_blurred(_rows_at(copy, place), rng), rng)
     near, every = np.rint(place).astype(int), np.arange(copy.shape[1])
     targets = shelf.targets
@@ -105,28 +152,31 @@ def window(shelf: Shelf, rng: Rng) -> Batch:
     if direction < 0:
         seen, heat, known = seen.flip(1), heat[:, ::-1], known[:, ::-1]
         score, weight = score[::-1], weight[::-1]
-    first = int(rng.integers(0, ROWS - len(place) + 1))
-    views = torch.full((FRONTAL, ROWS, seen.shape[2]), -1.0)
+    first = int(rng.integers(0, rows - len(place) + 1))
+    views = torch.full((FRONTAL, rows, seen.shape[2]), -1.0)
     views[:, first : first + len(place)] = seen
     return Batch(
         views=views,
-        valid=_padded(np.ones(len(place)), first),
-        score=_padded(score, first),
-        weight=_padded(weight, first),
-        heat=_padded(heat, first),
-        known=_padded(known, first),
+        valid=_padded(np.ones(len(place)), first, rows),
+        score=_padded(score, first, rows),
+        weight=_padded(weight, first, rows),
+        heat=_padded(heat, first, rows),
+        known=_padded(known, first, rows),
         direction=torch.tensor(float(direction)),
         stretch=torch.tensor(stretch),
     )
 
 
-def _rows(count: int, stretch: float, rng: Rng) -> NDArray[np.float64]:
-    """Places among `count` rows, evenly 1 / stretch apart, at most ROWS of them."""
-    wanted = ROWS if rng.random() < WHOLE_CHANCE else int(rng.integers(LEAST_ROWS, ROWS))
+def _rows(count: int, stretch: float, rng: Rng, most: int, about: int | None) -> NDArray[np.float64]:
+    """Places among `count` rows, evenly 1 / stretch apart, at most `most`; one that is named lies between."""
+    wanted = most if rng.random() < WHOLE_CHANCE else int(rng.integers(LEAST_ROWS, most))
     span = (wanted - 1) / stretch
     if span > count - 1:
         span, wanted = count - 1, int((count - 1) * stretch) + 1
-    return np.asarray(rng.uniform(0, count - 1 - span) + np.arange(min(wanted, ROWS)) / stretch)
+    low, high = 0.0, count - 1 - span
+    if about is not None:
+        low, high = max(low, about - span), min(high, about)
+    return np.asarray(rng.uniform(low, high) + np.arange(min(wanted, most)) / stretch)
 
 
 def _rows_at(copy: Tensor, place: NDArray[np.float64]) -> Tensor:
@@ -171,7 +221,7 @@ def _view_disturbed(view: Tensor, rng: Rng) -> Tensor:
     return torch.full_like(view, -1) if rng.random() < 0.06 else view
 
 
-def _padded(values: NDArray[np.float64] | NDArray[np.float32], first: int) -> Tensor:
-    made = np.zeros((*values.shape[:-1], ROWS), np.float32)
+def _padded(values: NDArray[np.float64] | NDArray[np.float32], first: int, rows: int) -> Tensor:
+    made = np.zeros((*values.shape[:-1], rows), np.float32)
     made[..., first : first + values.shape[-1]] = values
     return torch.from_numpy(made)

@@ -13,8 +13,11 @@ PALE: Final = "#9aa7b4"
 LINE: Final = "#1f4e79"
 MARK: Final = "#a4341f"
 
-HATCHES: Final = ("M0,6 l6,-6", "M0,0 l6,6", "M0,3 h6", "M3,0 v6", "M0,3 h6 M3,0 v6", "M0,6 l6,-6 M0,0 l6,6")
-"""Of neighbouring areas, by turns."""
+HATCHES: Final = (
+    "M0,6 l6,-6", "M0,0 l6,6", "M0,3 h6", "M3,0 v6", "M0,3 h6 M3,0 v6", "M0,6 l6,-6 M0,0 l6,6",
+    "M2,3 a1,1 0 1 1 2,0 a1,1 0 1 1 -2,0", "M0,1 h6 M0,3 h6 M0,5 h6",
+)  # fmt: skip
+"""Of neighbouring areas, by turns: as many as a tag has verdicts, and one more."""
 
 
 def number(value: float) -> str:
@@ -45,11 +48,14 @@ def rectangle(
     return f"<rect x='{number(x)}' y='{number(y)}' {size} fill='{fill}' stroke='{stroke}'/>"
 
 
-def path(points: Sequence[tuple[float, float]], *, stroke: str = LINE, fill: str = "none") -> str:
+def path(
+    points: Sequence[tuple[float, float]], *, stroke: str = LINE, fill: str = "none", dash: str = ""
+) -> str:
     """A line through points; closed where it is filled."""
+    dashed = f" stroke-dasharray='{dash}'" if dash else ""
     steps = " L".join(f"{number(x)},{number(y)}" for x, y in points)
     end = " Z" if fill != "none" else ""
-    return f"<path d='M{steps}{end}' stroke='{stroke}' fill='{fill}' stroke-width='1.5'/>"
+    return f"<path d='M{steps}{end}' stroke='{stroke}' fill='{fill}' stroke-width='1.5'{dashed}/>"
 
 
 def image(x: float, y: float, width: float, height: float, uri: str) -> str:

@@ -9,11 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from inference.models.product import PRODUCT
+from inference.models.score_architecture import ScoreModelName
+from inference.models.series_architecture import SeriesModelName
 from inference.training import levels, loop, series_loop
 from inference.training.commands import app
-from inference.training.config import ScoreTraining
+from inference.training.config import Loss, ScoreTraining
+from inference.training.level_config import LevelLoss, LevelTraining
 from inference.training.series_config import SeriesTraining
 from inference.training.synthesis import dataset
+from storage.errors import ConfigError
 from tests.inference.training_folder import synthetic
 
 
@@ -72,9 +76,11 @@ def test_levels(asked, tmp_path):
     made = train("levels", "--data", tmp_path, "--out", tmp_path / "out", "--score", score)
     assert (made.exit_code, made.output) == (0, "train_levels is done\n")
     assert train("levels", "--data", tmp_path, "--out", tmp_path).exit_code == 0
+    assert train("levels", "--data", tmp_path, "--out", tmp_path, "--loss", "wrong").exit_code == 0
     assert asked == [
-        ("train_levels", tmp_path, tmp_path / "out", score),
-        ("train_levels", tmp_path, tmp_path, PRODUCT.score),
+        ("train_levels", tmp_path, tmp_path / "out", score, LevelTraining()),
+        ("train_levels", tmp_path, tmp_path, PRODUCT.score, LevelTraining()),
+        ("train_levels", tmp_path, tmp_path, PRODUCT.score, LevelTraining(loss=LevelLoss.WRONG)),
     ]
 
 
@@ -88,6 +94,41 @@ def test_series(asked, tmp_path):
         ("train_series", tmp_path, tmp_path / "out", SeriesTraining(patients=0.5, variants=0)),
         ("train_series", tmp_path, tmp_path, own),
     ]
+
+
+def test_choices_of_the_score_networks(asked, tmp_path):
+    words = ("--loss", "focal", "--model", "line", "--rows", 64, "--positives", 0.5, "--pictures")
+    assert train("score", "--data", tmp_path, "--out", tmp_path, *words).exit_code == 0
+    config = ScoreTraining(loss=Loss.FOCAL, model=ScoreModelName.LINE, rows=64, positives=0.5, pictures=True)
+    assert asked == [("train_score", tmp_path, tmp_path, config)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "text", "option", "wanted"),
+    [
+        ("score", "model: small\nsteps: 9\nwindows: 4\n", ("--steps", 3), ScoreTraining(
+            model=ScoreModelName.SMALL, steps=3, windows=4)),
+        ("levels", "rounds: 1\nloss: squared\n", ("--loss", "wrong"), LevelTraining(
+            rounds=1, loss=LevelLoss.WRONG)),
+        ("series", "model: large\nphantoms: 9\n", ("--loss", "focal"), SeriesTraining(
+            model=SeriesModelName.LARGE, phantoms=9, loss=Loss.FOCAL)),
+    ],
+)  # fmt: skip
+def test_a_file_sets_what_no_option_does(asked, tmp_path, verb, text, option, wanted):
+    file = tmp_path / "training.yaml"
+    file.write_text(text)
+    made = train(verb, "--data", tmp_path, "--out", tmp_path, "--config", file, *option)
+    assert made.exit_code == 0 and asked[0][-1] == wanted
+
+
+@pytest.mark.parametrize("verb", ["score", "levels", "series"])
+def test_an_unknown_name_in_a_file_stops_the_command(asked, tmp_path, verb):
+    file = tmp_path / "training.yaml"
+    file.write_text("los: bce\n")
+    made = train(verb, "--data", tmp_path, "--out", tmp_path, "--config", file)
+    assert made.exit_code == 1 and asked == []
+    assert isinstance(made.exception, ConfigError)
+    assert "training.yaml: unknown los; there are loss, " in str(made.exception)
 
 
 def test_synthesise_writes_volumes(tmp_path, monkeypatch):
@@ -109,6 +150,13 @@ def test_synthesise_writes_volumes(tmp_path, monkeypatch):
         (("score", "--data", ".", "--out", "o", "--steps", 0), "--steps"),
         (("score", "--data", ".", "--out", "o", "--patients", 1.5), "--patients"),
         (("levels", "--data", ".", "--out", "o", "--score", "nowhere"), "--score"),
+        (("score", "--data", ".", "--out", "o", "--loss", "dice"), "--loss"),
+        (("score", "--data", ".", "--out", "o", "--model", "huge"), "--model"),
+        (("score", "--data", ".", "--out", "o", "--rows", 31), "--rows"),
+        (("score", "--data", ".", "--out", "o", "--positives", 1.5), "--positives"),
+        (("score", "--data", ".", "--out", "o", "--config", "nowhere.yaml"), "--config"),
+        (("series", "--data", ".", "--out", "o", "--model", "line"), "--model"),
+        (("levels", "--data", ".", "--out", "o", "--loss", "bce"), "--loss"),
         (("synthesise", "--data", ".", "--out", "o", "--count", 0), "--count"),
         (("series", "--data", "."), "--out"),
     ],

@@ -17,6 +17,7 @@ from inference.training import level_calibration as calibration
 from inference.training import levels as module
 from inference.training.folds import FOLDS
 from inference.training.level_calibration import Held, calibrated
+from inference.training.level_config import LevelLoss, LevelTraining
 from inference.training.levels import (
     FIRST,
     Seen,
@@ -160,12 +161,12 @@ def trained(data, tmp_path, monkeypatch):
     weights = tmp_path / "score.safetensors"
     weights.write_bytes(b"score weights")
     monkeypatch.setattr(module, "TRIALS", {"score": (0.1, 0.5, 8.0), "name": (0.1, 0.7)})
-    monkeypatch.setattr(module, "ROUNDS", 1)
 
-    def train(patients, name="out"):
+    def train(patients, name="out", **options):
         monkeypatch.setattr(module, "evidence_of", lambda root, score: patients)
         lines = []
-        path = train_levels(data, tmp_path / name, weights, lines.append)
+        config = LevelTraining(rounds=1, **options)
+        path = train_levels(data, tmp_path / name, weights, config, lines.append)
         return path, json.loads(path.read_text()), lines
 
     return train
@@ -199,7 +200,7 @@ def test_the_file_loads_for_its_score_weights_and_for_no_others(trained):
 def test_a_truth_does_not_enter_the_fit_that_it_is_held_against(trained, monkeypatch):
     """A reader of fold 1 who is a vertebra off: all weights move but those of fold 1."""
 
-    def telling(patients, spacing):
+    def telling(patients, spacing, config):
         return replace(FIRST, score_sd=float(np.mean([truth_of(s)["T12"] for s in patients])) / 100)
 
     monkeypatch.setattr(module, "fit", telling)
@@ -212,6 +213,35 @@ def test_a_truth_does_not_enter_the_fit_that_it_is_held_against(trained, monkeyp
     moved = [w + (0 if fold == 1 else GAP_MM / 400) for fold, w in enumerate(held_out)]
     assert [w["score_sd"] for w in other["folds"]] == pytest.approx(moved)
     assert other["levels"] != plain["levels"]  # but it counts where it is measured
+
+
+def test_the_settings_lie_beside_the_levels_and_may_change(trained):
+    path, _, _ = trained(all_folds(), loss=LevelLoss.WRONG, worst_mm=30.0)
+    kept = json.loads(path.with_name("config.json").read_text())
+    assert kept == {"loss": "wrong", "worst_mm": 30.0, "level_share": 3.0, "rounds": 1}
+    trained(all_folds())  # a fit is done anew each time
+    assert json.loads(path.with_name("config.json").read_text())["loss"] == "capped"
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({}, (11.25 + 15 + 120) / 3),
+        ({"level_share": 1.0}, (11.25 + 5 + 40) / 3),
+        ({"worst_mm": 100.0}, (26.25 + 15 + 300) / 3),
+        ({"loss": LevelLoss.SQUARED}, ((25 / 40 + 40) / 4 + 3 * 25 / 40 + 120) / 3),
+        ({"loss": LevelLoss.WRONG}, (10 + 0 + 120) / 3),
+    ],
+)
+def test_the_cost_is_what_is_chosen(monkeypatch, changed, wanted):
+    """Errors of 5, 0, 0 and 100 mm of T12, L1, L2 and L3."""
+    monkeypatch.setattr(module, "posterior", lambda e, w, s: None)
+    found = {"T12": 141.0 + 5, "L1": 114.0, "L2": 87.0, "L3": L3_MM - 100}
+    monkeypatch.setattr(
+        module, "place", lambda _, n: Place(z_mm=found[VERTEBRAE[n]], probability=1, inside=1)
+    )
+    made = Seen(study=study({n: heights()[n] for n in found}, rows=ROWS), fold=0, evidence=evidence())
+    assert cost([made], FIRST, SPACING, LevelTraining(**changed)) == pytest.approx(wanted)
 
 
 # ------------------------------------------------------------------ calibration

