@@ -9,7 +9,7 @@ DEMO_DIR ?= build/demo
 # A file by one process: most tests wait for other programs, so two do.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help setup setup-test serve demo test lint docs bench clean
+.PHONY: help setup setup-test serve demo test lint audit docs bench clean
 
 help:  ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 	@deploy/install-test-peers.sh
 	$(MAKE) --no-print-directory lint
 	PATH="$$PATH:$(CURDIR)/$(BIN)" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
+
+audit: setup-test  ## Whether a package has a known vulnerability; needs the advisories of pypi.org
+	$(BIN)/pytest -rs tests/test_advisories.py
 
 docs: setup-test  ## Write the parts of the documents that are made from the code
 	$(BIN)/python -m tests.documents.blocks

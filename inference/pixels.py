@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from inference.instance_file import InstanceFile, StoredFile
 from inference.native_pixels import is_readable, read_frames
 from inference.volume import Geometry, Slice
+from storage.decoders import can_decode, plugin_for
 from storage.errors import NeedsDecoder, Refused
 from storage.geometry.frames import PARSE_ERRORS
 from storage.pixel_place import padding_of
@@ -100,7 +100,7 @@ def read_voxels(geometry: Geometry, sources: Mapping[str, PixelSource]) -> NDArr
                 raise Refused(
                     f"instance {uid}: pixels {stored.shape} where Rows, Columns say {voxels.shape[1:]}"
                 )
-            _put_hu(stored, placed, padding, voxels[k])
+            put_hu(stored, placed, padding, voxels[k])
     return voxels
 
 
@@ -119,17 +119,11 @@ def _frames(
         yield from _decoded(source, uid, frames)
 
 
-def to_hu(stored: NDArray[np.integer], placed: Slice, padding: Padding) -> NDArray[np.int16]:
-    """Stored values (j, i) of one slice as HU: rescaled, rounded, clipped to int16, padding to air."""
-    hu = np.empty(stored.shape, dtype=np.int16)
-    _put_hu(stored, placed, padding, hu)
-    return hu
+def put_hu(stored: NDArray[np.integer], placed: Slice, padding: Padding, into: NDArray[np.int16]) -> None:
+    """Stored values (j, i) of one slice as HU: rescaled, rounded, clipped to int16, padding to air.
 
-
-def _put_hu(stored: NDArray[np.integer], placed: Slice, padding: Padding, into: NDArray[np.int16]) -> None:
-    """`to_hu` into a slice of the volume, whose memory the stored values may share.
-
-    Most slices are moved by a whole number and stay within int16: that is one addition in place.
+    They go into a slice of the volume, whose memory the stored values may share. Most slices are moved by a
+    whole number and stay within int16: that is one addition in place.
     """
     slope, intercept = placed.rescale_slope, placed.rescale_intercept
     is_padded = padding is not None and not _is_tissue(padding, slope, intercept)
@@ -163,18 +157,15 @@ def _decoded(
     source: PixelSource, uid: str, frames: list[int]
 ) -> Iterator[tuple[NDArray[np.integer], Padding]]:
     syntax = UID(source.transfer_syntax_uid)
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
+    if not can_decode(syntax):
         raise NeedsDecoder(f"no decoder for transfer syntax {syntax.name} ({syntax}) of instance {uid}")
     try:
         with closing(source.file.open()) as file:
             padding = source.padding if source.is_padding_known else _padding_in(file)
             # the deflated syntax packs the whole data set: its pixels cannot be found without reading it all
             pixels = dcmread(file) if syntax == DeflatedExplicitVRLittleEndian else file
-            for stored in iter_pixels(pixels, indices=[n - 1 for n in frames], raw=True):
+            wanted, plugin = [n - 1 for n in frames], plugin_for(syntax)
+            for stored in iter_pixels(pixels, indices=wanted, raw=True, decoding_plugin=plugin):
                 yield stored, padding
     except (*PARSE_ERRORS, RuntimeError, IndexError) as error:  # its words may quote the data set
         raise Refused(f"instance {uid}: pixel data cannot be decoded: {type(error).__name__}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import urllib.request
@@ -51,6 +52,7 @@ def test_the_request_is_what_ps3_18_says_and_holds_the_stored_bytes(file: Path) 
     (asked,) = here.asked
     assert (asked.method, asked.path) == ("POST", "/dicom-web/studies")
     assert asked.headers["accept"] == "application/dicom+json"
+    assert asked.headers["accept-encoding"] == "identity"
     assert asked.headers["content-type"].startswith('multipart/related; type="application/dicom"; boundary=')
     assert "authorization" not in asked.headers
     ((kind, content),) = asked.parts
@@ -96,6 +98,15 @@ def test_what_an_answer_means_for_the_object(file: Path, name: str) -> None:
         (one,) = sent(WebAddress(url=here.url), file)
     assert one.disposition is expected
     assert one.reason
+
+
+def test_a_compressed_answer_is_not_unpacked(file: Path) -> None:
+    """Nobody asked for it, and a few bytes of it may become more than there is memory for."""
+    packed = gzip.compress(json.dumps(store_response(stored={UID: None})).encode())
+    with service(lambda asked: (200, packed), encoding="gzip") as here:
+        (one,) = sent(WebAddress(url=here.url), file)
+    assert one.disposition is Disposition.UNKNOWN
+    assert one.reason == "sent, and no answer that can be read: DecodingError"
 
 
 TROUBLES: Final[dict[int, tuple[type[Exception], str]]] = {

@@ -67,9 +67,13 @@ def _item(uid: str, reason_tag: str, reason: int | None) -> dict[str, Any]:
 
 @contextmanager
 def service(
-    answer: Callable[[Asked], Answer], *, port: int = 0, context: ssl.SSLContext | None = None
+    answer: Callable[[Asked], Answer],
+    *,
+    port: int = 0,
+    context: ssl.SSLContext | None = None,
+    encoding: str = "",
 ) -> Iterator[Service]:
-    """A service that answers with a script, by TLS where there is a context."""
+    """A service that answers with a script, by TLS where there is a context; `encoding` of its contents."""
     here = Service(answer=answer)
 
     class Handler(BaseHTTPRequestHandler):
@@ -96,6 +100,8 @@ def service(
             self.send_response(status)
             self.send_header("Content-Type", "application/dicom+json")
             self.send_header("Content-Length", str(len(content)))
+            if encoding:
+                self.send_header("Content-Encoding", encoding)
             if status // 100 == 3:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
