@@ -45,7 +45,7 @@ def resampled(volume: Volume) -> AxialSlices | None:
     image = _averaged(_image(volume))
     low, high = _box(image)
     middle = (low + high) / 2
-    across = np.minimum(np.ceil((high - low)[:2] / PIXEL_MM), SIZE).astype(int)
+    across = np.clip(np.ceil((high - low)[:2] / PIXEL_MM), 1, SIZE).astype(int)  # of none ITK dies: SIGFPE
     count = max(int((high[2] - low[2]) // SLICE_MM), 1)
     first_z = middle[2] - (count - 1) / 2 * SLICE_MM
     corner = middle[:2] - (across - 1) / 2 * PIXEL_MM

@@ -20,13 +20,10 @@ from inference.resample import on_grid
 from inference.volume import Geometry, Volume
 
 SIZE: Final = 48
-"""Rows and columns of a view, each of VIEW_MM."""
+"""Rows and columns of a view, each of two PIXEL_MM."""
 
 FINE_SIZE: Final = 2 * SIZE
 """Rows and columns of PIXEL_MM, of which two by two make one of a view."""
-
-VIEW_MM: Final = 2 * PIXEL_MM
-"""Of each row and column of a view."""
 
 VIEW_SLICES: Final = 6
 """Slices spread over the stack."""
@@ -70,7 +67,7 @@ def series_views(voxels: NDArray[np.int16], geometry: Geometry) -> NDArray[np.fl
         geometry: of the same volume; the spacings alone are read.
 
     Returns:
-        (VIEWS, SIZE, SIZE), HU at VIEW_MM: VIEW_SLICES slices, then the projections along rows and columns.
+        (VIEWS, SIZE, SIZE), HU at 7 mm: VIEW_SLICES slices, then the projections along rows and columns.
     """
     voxels = on_grid(voxels, geometry)
     row_mm, column_mm = geometry.pixel_spacing_mm

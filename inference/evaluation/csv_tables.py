@@ -17,6 +17,7 @@ from inference.evaluation.strata import (
     histogram_rows,
     summary_rows,
 )
+from inference.workbench.tables import to_csv
 
 
 def write_csv_tables(measured: Sequence[Measured], dataset: Path, out: Path) -> None:
@@ -37,7 +38,4 @@ def write_csv_tables(measured: Sequence[Measured], dataset: Path, out: Path) -> 
 
 
 def _write(path: Path, columns: Row, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    path.write_text(to_csv([str(column) for column in columns], rows), encoding="utf-8", newline="")

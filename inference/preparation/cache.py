@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.workbench.projections import GRID_MM, Projections, grey
+from inference.workbench.projections import GRID_MM
 
 FIRST: Final = ("T12", "L3")
 """Levels that every cache has."""
@@ -36,7 +36,9 @@ class Entry:
 
     exam_id: str
     spacing_mm: float
-    projections: Projections
+    frontal: NDArray[np.uint8]  # (r, c), grey; kept so, for thousands of exams are in memory together
+    sagittal: NDArray[np.uint8]  # (r, c)
+    top_mm: float  # patient z of the first row
     z_mm: Mapping[str, float]  # level to patient z
     slice_numbers: Mapping[str, float]  # level to slice number, from 0
 
@@ -45,9 +47,8 @@ def cache_arrays(entries: Sequence[Entry]) -> dict[str, NDArray[np.generic]]:
     """The arrays of the file."""
     others = {name for e in entries for name in e.z_mm} - set(FIRST)
     names = (*FIRST, *sorted(others))
-    frontal = [grey(e.projections.frontal_hu) for e in entries]
-    sagittal = [grey(e.projections.sagittal_hu) for e in entries]
-    tops = np.asarray([e.projections.top_mm for e in entries])
+    frontal, sagittal = [e.frontal for e in entries], [e.sagittal for e in entries]
+    tops = np.asarray([e.top_mm for e in entries])
     z_mm = _table(names, [e.z_mm for e in entries])
     return {
         "ids": np.asarray([e.exam_id for e in entries]),

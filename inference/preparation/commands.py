@@ -57,9 +57,13 @@ def prepare(
     told = read_labels(labels) if labels else {}
     said = read_exams(exams) if exams else {}
     with sources(path) as found:
-        outcome = prepare(planned(found, told, said), out, tell)
+        plan = planned(found, told, said)
+        if plan.unknown:
+            tell(f"{plan.unknown} exams name no patient: one may be in two splits if --exams does not tell")
+        outcome = prepare(plan, out, tell)
     console.print(
-        f"{outcome.volumes} volumes, {outcome.labelled} with levels, {len(outcome.left_out)} left out"
+        f"{outcome.volumes} volumes of {outcome.patients} patients, {outcome.labelled} with levels, "
+        f"{len(outcome.left_out)} left out"
     )
     if outcome.left_out:
         raise typer.Exit(EXIT_LEFT_OUT)

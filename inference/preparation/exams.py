@@ -102,7 +102,8 @@ def numbered(whose: Mapping[str, str], splits: Mapping[str, int | None]) -> dict
         raise ConfigError(f"{torn} patients are in more than one split: all exams of one belong together")
     used: set[int] = set()
     names = {}
-    for patient in sorted(wanted, key=lambda p: (not wanted[p], min(e for e, w in whose.items() if w == p))):
+    first = {patient: exam for exam, patient in sorted(whose.items(), reverse=True)}
+    for patient in sorted(wanted, key=lambda p: (not wanted[p], first[p])):
         split = next(iter(wanted[patient]), len(used) % FOLDS)
         free = next(n for n in count(split, FOLDS) if n not in used)
         used.add(free)

@@ -16,14 +16,15 @@ from inference.findings import Axis
 from inference.preparation.cache import Entry, cache_arrays, write_npz
 from inference.preparation.exams import PREFIX, Exam, numbered
 from inference.preparation.labels import Label
+from inference.preparation.patients import patients_of, signs_of
 from inference.preparation.priors import write_priors
-from inference.preparation.sources import Source, named, patient_of
+from inference.preparation.sources import Source, named
 from inference.preparation.stored import stored
 from inference.preparation.tables import Prepared, write_tables
 from inference.series import ReadVolume, RefusedVolume
 from inference.volume import Geometry
 from inference.workbench.batch_files import file_name
-from inference.workbench.projections import project
+from inference.workbench.projections import grey, project
 from inference.workbench.volume_reports import read_volumes
 from storage.errors import ConfigError, CtnodeError, Refused
 from storage.geometry.stack import slice_centres_z_mm
@@ -43,6 +44,7 @@ class Plan:
     exams: Mapping[str, Exam]  # by key
     names: Mapping[str, str]  # key to the name by which the CSVs call it; the key where they do not
     patients: Mapping[str, str]  # key to patient-<number>
+    unknown: int  # exams of which neither a CSV nor a header names the patient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class Outcome:
 
     volumes: int  # that were written
     labelled: int  # of them, with at least one level
+    patients: int  # whose they are
     left_out: tuple[str, ...]  # why others were not
 
 
@@ -64,20 +67,17 @@ def planned(
     """
     by_label, by_exam = named(found, labels, "labels"), named(found, exams, "exams")
     said = {key: exams[name] for key, name in by_exam.items()}
-    whose = {s.key: _patient(s, said) for s in found}
+    told = {key: exam.patient for key, exam in said.items() if exam.patient}
+    signs = {s.key: signs_of(s.unit) for s in found}
     splits = {key: exam.split for key, exam in said.items()}
     return Plan(
         sources=tuple(found),
         labels={key: labels[name] for key, name in by_label.items()},
         exams=said,
         names={s.key: s.key for s in found} | by_exam | by_label,
-        patients=numbered(whose, splits),
+        patients=numbered(patients_of(signs, told), splits),
+        unknown=sum(not own.patient_id and key not in told for key, own in signs.items()),
     )
-
-
-def _patient(source: Source, said: Mapping[str, Exam]) -> str:
-    told = said[source.key].patient if source.key in said else ""
-    return f"told {told}" if told else f"header {patient_of(source.unit)}"
 
 
 def prepare(plan: Plan, out: Path, tell: Tell) -> Outcome:
@@ -104,7 +104,12 @@ def prepare(plan: Plan, out: Path, tell: Tell) -> Outcome:
     if not alone:
         write_priors(out / "priors")
         write_tables(out, made)
-    return Outcome(volumes=len(made), labelled=sum(bool(m.levels) for m in made), left_out=tuple(left_out))
+    return Outcome(
+        volumes=len(made),
+        labelled=sum(bool(m.levels) for m in made),
+        patients=len({m.patient for m in made}),
+        left_out=tuple(left_out),
+    )
 
 
 @contextmanager
@@ -159,7 +164,9 @@ def _add(
             Entry(
                 exam_id=one.exam_id,
                 spacing_mm=one.spacing_mm,
-                projections=views,
+                frontal=grey(views.frontal_hu),
+                sagittal=grey(views.sagittal_hu),
+                top_mm=views.top_mm,
                 z_mm=levels,
                 slice_numbers=numbers,
             )

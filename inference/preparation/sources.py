@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Final
 
 import SimpleITK as sitk
-from pydicom import dcmread
 
-from inference.workbench.nifti import is_nifti
+from inference.workbench.content import content_digest
 from inference.workbench.units import Unit, gathered
+from inference.workbench.walk import below
 from storage.errors import ConfigError, Refused
 
 META_IMAGE: Final = ".mhd"
+
+UNREADABLE: Final = "the MetaImage cannot be read by SimpleITK"
 
 TOLD: Final = 5
 """Names in one message at most."""
@@ -44,37 +46,44 @@ def sources(path: Path) -> Iterator[tuple[Source, ...]]:
         path: as `gathered` takes it; MetaImage files (.mhd) of a folder are read too.
 
     Raises:
-        Refused: there is none, or a MetaImage cannot be read.
+        Refused: there is none.
         Unreadable, OutOfSpace: as `gathered`.
     """
     with gathered(path) as found, tempfile.TemporaryDirectory(prefix="ctnode-raw-") as folder:
-        _convert(path, Path(folder))
+        broken = _convert(path, Path(folder))
         with gathered(Path(folder)) as converted:
-            units = (*found.units, *converted.units)
+            units = (*found.units, *converted.units, *broken)
             if not units:
                 raise Refused(f"no CT found ({found.ignored})")
             folders = Counter(parent for u in units for parent in {p.parent for p in u.files})
             yield tuple(_source(u, folders) for u in sorted(units, key=lambda u: u.key))
 
 
-def _convert(path: Path, folder: Path) -> None:
-    """MetaImages as NIfTI, each in a folder of its own name, so that equal names do not meet."""
-    here = path.rglob("*") if path.is_dir() else [path]
-    files = [p for p in sorted(here) if p.suffix.lower() == META_IMAGE and p.is_file()]
-    for number, file in enumerate(files):
+def _convert(path: Path, folder: Path) -> list[Unit]:
+    """MetaImages as NIfTI, each in a folder of its own name, so that equal names do not meet.
+
+    Returns:
+        Those that cannot be read: they are left out, and told.
+    """
+    here = below(path).files
+    broken = []
+    for number, file in enumerate(p for p in here if p.suffix.lower() == META_IMAGE):
         target = folder / str(number) / f"{file.stem}.nii"
         target.parent.mkdir()
         try:
             sitk.WriteImage(sitk.ReadImage(str(file)), str(target))
-        except RuntimeError as error:
-            raise Refused(f"MetaImage {number + 1} of {len(files)} cannot be read by SimpleITK") from error
+        except RuntimeError:
+            target.unlink(missing_ok=True)
+            key = f"meta-{content_digest([file])}"
+            broken.append(Unit(key=key, files=(file,), is_nifti=True, contradiction=UNREADABLE))
+    return broken
 
 
 def _source(unit: Unit, folders: Counter[Path]) -> Source:
     if unit.is_nifti:
         name = unit.files[0].name
-        stem = name[: -len(".nii.gz")] if name.lower().endswith(".gz") else name[: -len(".nii")]
-        return Source(unit=unit, names=(unit.key, stem))
+        end = next(end for end in (".nii.gz", ".nii", META_IMAGE) if name.lower().endswith(end))
+        return Source(unit=unit, names=(unit.key, name[: -len(end)]))
     parents = {p.parent for p in unit.files}
     alone = len(parents) == 1 and folders[next(iter(parents))] == 1
     return Source(unit=unit, names=(unit.key, *(p.name for p in parents if alone)))
@@ -102,21 +111,3 @@ def _refuse(names: list[str], file: str, what: str) -> None:
     if names:
         more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
         raise ConfigError(f"{file}: exam_id {', '.join(sorted(names)[:TOLD])}{more}: {what}")
-
-
-def patient_of(unit: Unit) -> str:
-    """What tells a patient from others: Patient ID with its issuer, or the exam alone where there is none.
-
-    It is compared, and never written down.
-    """
-    if unit.is_nifti or is_nifti(unit.files[0]):
-        return unit.key
-    header = dcmread(
-        unit.files[0],
-        force=True,
-        stop_before_pixels=True,
-        specific_tags=["PatientID", "IssuerOfPatientID"],
-    )
-    patient = str(header.get("PatientID", "") or "").strip()
-    issuer = str(header.get("IssuerOfPatientID", "") or "").strip()
-    return f"{patient}\\{issuer}" if patient else unit.key

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from inference.pixels import INT16
 from inference.workbench.nifti import SUFFIXES, stored_values
+from inference.workbench.nifti_header import NiftiHeader
 from storage.errors import Refused
 
 DATASET: Final = "dataset.json"
@@ -121,7 +122,7 @@ def _pairs(folder: Path) -> Iterator[Case]:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    return next(path.name[: -len(end)] for end in (*SUFFIXES[::-1], "") if path.name.lower().endswith(end))
 
 
 def read_case(case: Case) -> Labelled:
@@ -135,7 +136,7 @@ def read_case(case: Case) -> Labelled:
     label, values = stored_values(case.label)
     check_same_grid(case.name, (image.shape, image.affine_lps), (label.shape, label.affine_lps))
     hu = np.rint(np.nan_to_num(stored.astype(np.float32) * image.slope + image.intercept, nan=INT16.min))
-    mask = mask_of(values, case.value, case.name)
+    mask = mask_of(scaled(values, label), case.value, case.name)
     if not mask.any():
         raise Refused(f"{case.name}: the label map has no voxel of value {case.value}")
     return Labelled(
@@ -144,6 +145,13 @@ def read_case(case: Case) -> Labelled:
         mask=mask,
         affine_lps=image.affine_lps,
     )
+
+
+def scaled(values: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
+    """What stored values stand for (nifti1.h, scl_slope and scl_inter)."""
+    if (header.slope, header.intercept) == (1.0, 0.0):
+        return values
+    return np.asarray(values * header.slope + header.intercept)
 
 
 def mask_of(values: NDArray[Any], value: int, name: str) -> NDArray[np.bool_]:

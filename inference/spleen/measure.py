@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from inference.spleen.finding import voxel_mm3
-from inference.spleen.labelled import Labelled, check_same_grid, mask_of
+from inference.spleen.labelled import Labelled, check_same_grid, mask_of, scaled
 from inference.spleen.metrics import Agreement, agreement
 from inference.spleen.predict import spleen_mask
 from inference.spleen.slicing import turn_of
@@ -56,7 +56,7 @@ def agreement_of(name: str, predicted: Path, truth: Path, value: int) -> Agreeme
     for path in (predicted, truth):
         header, values = stored_values(path)
         turn = turn_of(header.affine_lps)
-        mask = turn.upright(mask_of(values, value, name))
+        mask = turn.upright(mask_of(scaled(values, header), value, name))
         masks.append(mask)
         grids.append((mask.shape[::-1], turn.affine(header.affine_lps, values.shape)))
     check_same_grid(name, *grids)

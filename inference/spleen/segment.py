@@ -99,7 +99,7 @@ def _written(read: ReadVolume, unit: Unit, weights: SpleenWeights, folder: Path)
     affine = affine_of(volume.geometry)
     mask = spleen_mask(weights.network, weights.recipe.axis, volume.voxels, affine)
     finding = finding_of(mask, volume.voxels, affine)
-    folder.mkdir(parents=True, exist_ok=True)
+    _emptied(folder)
     write_whole(folder / MASK_FILE, _nifti(read, unit, mask, affine))
     record, held = record_of(finding, weights), []
     if finding is not None and not unit.is_nifti:
@@ -111,6 +111,14 @@ def _written(read: ReadVolume, unit: Unit, weights: SpleenWeights, folder: Path)
             record["warnings"].append(f"no SEG and no SR: {reason}")
     write_whole(folder / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
     return Segmented(name=folder.name, record=record, held=tuple(held))
+
+
+def _emptied(folder: Path) -> None:
+    """The folder, without what an earlier run said of the volume; the record goes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    objects = [f"{name}{end}" for name in (SEG_NAME, SR_NAME) for end in (SUFFIX, HELD_SUFFIX)]
+    for name in (RECORD, MASK_FILE, *objects):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _nifti(read: ReadVolume, unit: Unit, mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> bytes:

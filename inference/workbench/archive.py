@@ -7,8 +7,11 @@ before and while it is unpacked. A message has an entry's number: its name may b
 
 from __future__ import annotations
 
+import errno
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -32,14 +35,25 @@ RESERVE_BYTES: Final = 1 << 30
 
 CHUNK_BYTES: Final = 1 << 20
 
-UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+UNREADABLE: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError,
+    struct.error,
+)  # fmt: skip
 """What zipfile raises of an archive that is damaged, packed in an unknown way, or encrypted."""
 
+OF_THE_DATA: Final = (None, errno.EINVAL)
+"""errno of an OSError that is no fault of the disk: damaged bz2 data, an offset before the file's start."""
 
-def unpack(archive: Path, folder: Path) -> int:
+
+def unpack(archive: Path, folder: Path, most_bytes: int | None = None) -> int:
     """Unpack every file of an archive into a folder, named by its number; says how many.
 
     Archives within the archive are not opened.
+
+    Args:
+        archive: the file.
+        folder: is there, and empty.
+        most_bytes: that it may unpack to; MOST_BYTES if not given.
 
     Raises:
         Refused: an entry's name leads out of the archive, an entry is a link, or there is too much of it.
@@ -49,7 +63,7 @@ def unpack(archive: Path, folder: Path) -> int:
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            _check(entries, archive.stat().st_size)
+            _check(entries, archive.stat().st_size, MOST_BYTES if most_bytes is None else most_bytes)
             free = shutil.disk_usage(folder).free
             if sum(e.file_size for e in entries) + RESERVE_BYTES > free:
                 raise OutOfSpace(f"the archive unpacks to more than the {free} bytes that are free")
@@ -57,10 +71,14 @@ def unpack(archive: Path, folder: Path) -> int:
                 _write(opened, entry, folder / f"{number:07d}{_suffix(entry)}", number)
     except UNREADABLE as error:
         raise Unreadable(f"the zip archive cannot be read: {type(error).__name__}") from error
+    except OSError as error:
+        if error.errno not in OF_THE_DATA:
+            raise
+        raise Unreadable("the zip archive cannot be read: OSError") from error
     return len(entries)
 
 
-def _check(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
+def _check(entries: list[zipfile.ZipInfo], packed_bytes: int, most_bytes: int) -> None:
     if len(entries) > MOST_ENTRIES:
         raise Refused(f"the zip archive holds {len(entries)} files; at most {MOST_ENTRIES} are unpacked")
     for number, entry in enumerate(entries, start=1):
@@ -69,8 +87,8 @@ def _check(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise Refused(f"entry {number} of {len(entries)} is a link")
     total = sum(entry.file_size for entry in entries)
-    if total > MOST_BYTES:
-        raise Refused(f"the zip archive unpacks to {total} bytes; at most {MOST_BYTES} are unpacked")
+    if total > most_bytes:
+        raise Refused(f"the zip archive unpacks to {total} bytes; at most {most_bytes} are unpacked")
     if total > max(RATIO_ASKED_FROM_BYTES, MOST_RATIO * packed_bytes):
         raise Refused(f"{packed_bytes} bytes of zip archive unpack to {total}: more than {MOST_RATIO} to 1")
 

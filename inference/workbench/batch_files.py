@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,9 @@ from storage.errors import ConfigError
 
 SAFE: Final = re.compile(r"[0-9A-Za-z-][0-9A-Za-z.-]{0,63}")
 """A key that can name a file as it is."""
+
+PARTIAL: Final = re.compile(r"\..+\.(json|csv|svg|html)\.\d+")
+"""Name of a file that `write_whole` has not finished."""
 
 NO_SECONDS: Final = {"read": None, "infer": None, "total": None}
 """In the JSON of a batch: with wall times no two runs would write the same bytes."""
@@ -82,12 +85,33 @@ class Layout:
             folder.mkdir(parents=True, exist_ok=True)
 
     def sweep(self) -> None:
-        """Remove what killed processes left half written."""
+        """Remove what killed processes left half written; only under the lock: all of it is nobody's then."""
         for folder in (self.root, *self.folders):
             for partial in folder.glob(".*"):
-                pid = partial.name.rpartition(".")[2]
-                if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+                if PARTIAL.fullmatch(partial.name):
                     partial.unlink(missing_ok=True)
+
+    def clear(self, key: str) -> None:
+        """Remove what an earlier run wrote of a unit, its report last: there may be fewer volumes now."""
+        try:
+            numbers = [report["volume"] for report in read_reports(self.report(key))]
+        except (OSError, ValueError):  # there is none yet
+            return
+        for number in numbers:
+            if number is not None:
+                self.sidecar(key, number).unlink(missing_ok=True)
+                self.picture(key, number).unlink(missing_ok=True)
+        self.tags(key).unlink(missing_ok=True)
+        self.report(key).unlink()
+
+    def is_whole(self, key: str) -> bool:
+        """Whether the files of a unit are there that the tables are made of."""
+        return self.report(key).exists() and self.tags(key).exists()
+
+    def strangers(self, keys: Collection[str]) -> int:
+        """How many units have results here of earlier runs and are none of these."""
+        names = {self.report(key).name for key in keys}
+        return sum(path.name not in names for path in self.series.glob("*.json"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -149,10 +173,10 @@ class Journal:
         self._done = {done.key: done for done in _lines(path)}
         self._torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
 
-    def find(self, key: str, stamp: str) -> Done | None:
-        """The unit's line, if its files and the models are still the same."""
+    def find(self, key: str, stamps: Collection[str]) -> Done | None:
+        """The unit's line, if its files and the models are still the same: if it has one of these stamps."""
         found = self._done.get(key)
-        return found if found is not None and found.stamp == stamp else None
+        return found if found is not None and found.stamp in stamps else None
 
     def add(self, done: Done) -> None:
         """Write a line, on stable storage. Raises OSError."""
@@ -166,7 +190,7 @@ class Journal:
 
 def _lines(path: Path) -> list[Done]:
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             found.append(Done(**json.loads(line)))
         except (ValueError, TypeError):  # cut off by a crash, or of another version

@@ -24,11 +24,14 @@ TRIES: Final = 2
 """A worker may be killed for the memory that another process took: once more, in a new process."""
 
 DOWN_AT_START: Final = 3
-"""Workers that die before their models are loaded: they cannot start at all."""
+"""Workers one after the other that die before their models are loaded: they cannot start at all."""
 
 POLL_S: Final = 1.0
 
-THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)  # fmt: skip
+"""Of torch, numpy and SimpleITK: each takes all cores in every worker if it is not told."""
 
 Task = tuple[Unit, str]
 """A unit and its stamp."""
@@ -74,6 +77,8 @@ class Pool:
             wait([w.pipe for w in self._workers if w.task], timeout=POLL_S)
             for n, worker in enumerate(self._workers):
                 if worker.task is not None and (done := self._heard(n, worker, left)) is not None:
+                    if left:  # before anything is done with the answer: nobody waits for the journal
+                        self._give(self._workers[n], left)
                     yield done
 
     def close(self) -> None:
@@ -110,6 +115,7 @@ class Pool:
                     worker.task = None
                     return told
                 worker.is_ready, worker.since_s = True, monotonic()
+                self._deaths = 0  # it can be started, whatever became of others
                 return None
         except (EOFError, OSError):
             return self._died(n, worker, left, "")

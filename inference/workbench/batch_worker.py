@@ -79,6 +79,7 @@ def _end_with_batch() -> None:
 def work(unit: Unit, stamp: str, analyser: Analyser, settings: WorkerSettings) -> Done:
     """Analyse one unit and write its files; what nobody foresaw is told, and stops nothing."""
     layout = Layout(root=settings.out)
+    layout.clear(unit.key)
     try:
         seen = _draws(unit, layout) if settings.pictures else None
         told = list(volume_reports(unit, analyser, seen))

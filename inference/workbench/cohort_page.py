@@ -33,9 +33,12 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def page(reports: Iterable[Report], ignored: str) -> str:
-    """The page of all volumes."""
-    kept = [_thin(report) for report in reports]
+Shown = Mapping[str, Any]
+"""What the page says of a volume."""
+
+
+def page(kept: Sequence[Shown], ignored: str) -> str:
+    """The page of all volumes, each as `shown` makes it of its report."""
     eligible = [r for r in kept if r["eligible"]]
     summary = (
         f"{len({r['series_instance_uid'] for r in kept})} series, {len(kept)} volumes, "
@@ -60,8 +63,8 @@ def page(reports: Iterable[Report], ignored: str) -> str:
     )
 
 
-def _thin(report: Report) -> dict[str, Any]:
-    """What the page shows of a report; a cohort's scores slice by slice would not fit into memory."""
+def shown(report: Report) -> Shown:
+    """What the page needs of a report; a cohort's scores slice by slice would not fit into memory."""
     scores = [row["score"] for row in report["slice_scores"]]
     return {
         "series_instance_uid": report["series_instance_uid"],
@@ -85,7 +88,7 @@ def _counts(values: Iterable[str]) -> Mapping[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+def _cells(row: Shown) -> Sequence[str]:
     levels = [
         row["states"][name] if row["levels"][name] is None else f"{row['levels'][name]:.0f}"
         for name in ("T12", "L3")
@@ -97,7 +100,7 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     )  # fmt: skip
 
 
-def _coverage(rows: Sequence[Mapping[str, Any]]) -> str:
+def _coverage(rows: Sequence[Shown]) -> str:
     """Each volume as the range of slice scores that it covers."""
     if not rows:
         return "<p>No volume has scores of its own slices.</p>"

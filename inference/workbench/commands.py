@@ -1,4 +1,4 @@
-"""The workbench's side of the command line: batch, crop, compare, audit-tags, view.
+"""The workbench's side of the command line: batch, crop, compare, audit-tags, view, muscle, predict.
 
 Exit codes: 0 done; 1 a series met an error that nobody foresaw, or the command was refused; 2 there is none.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from inference.workbench import commands_audit, commands_cut, commands_view
+from inference.workbench import commands_audit, commands_cut, commands_muscle, commands_predict, commands_view
 from inference.workbench.options import DeviceOption, OutOption, SourceArgument, console
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ EXIT_UNFORESEEN: Final = 1
 EXIT_NOTHING: Final = 2
 
 app: Final = typer.Typer(no_args_is_help=True)
-for module in (commands_cut, commands_audit, commands_view):
+for module in (commands_cut, commands_audit, commands_view, commands_muscle, commands_predict):
     app.registered_commands.extend(module.app.registered_commands)
+    app.registered_groups.extend(module.app.registered_groups)
 
 
 @app.command()
@@ -63,6 +64,8 @@ def _tell(outcome: BatchOutcome) -> None:
         raise typer.Exit(EXIT_NOTHING)
     told = f"{outcome.units} series ({outcome.resumed} done before), {outcome.volumes} volumes"
     console.print(f"{told}, {outcome.eligible} analysed; ignored: {outcome.ignored}")
+    if outcome.strangers:
+        console.print(f"{outcome.strangers} series of earlier runs are in DIR too, and in none of its tables")
     for failed in outcome.failed:
         console.print(f"failed: {failed.key}: {failed.failure}")
     if outcome.failed:

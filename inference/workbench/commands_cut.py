@@ -47,7 +47,10 @@ def crop(
     within: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, metavar="FILE", help="The reach of a structure: RTSTRUCT or SEG."
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="From the lowest to the highest point of an RTSTRUCT or SEG.",
         ),
     ] = None,
     structure: Annotated[str, typer.Option(help="With --within: its name; all of them if not given.")] = "",
@@ -82,6 +85,8 @@ def crop(
             made += 1
             slices = f"slices {record['first_slice']} to {record['last_slice']} of {record['of_slices']}"
             console.print(f"{at_work.name}: {limits.what}: {slices}, {len(record['files'])} files")
+            for remark in limits.remarks:
+                tell(f"{at_work.name}: {remark}")
     if not made:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -104,22 +109,15 @@ def _limits(
 
 
 def _reach(at_work: AtWork, structures: Structures, name: str) -> Limits:
-    _same_frame(at_work, structures)
-    chosen = [s for s in structures.structures if name in ("", s.name)]
+    own = structures.within(at_work.read.header.frame_of_reference_uid)
+    chosen = [s for s in own if name in ("", s.name)]
     if not chosen:
-        here = ", ".join(s.name for s in structures.structures)
-        raise Refused(f"structure {name!r} is not in the file; in it are {here}")
+        raise Refused(f"structure {name!r} is not in the file; in it are {', '.join(s.name for s in own)}")
     return Limits(
         low_mm=min(s.low_mm for s in chosen),
         high_mm=max(s.high_mm for s in chosen),
         what=f"structure {name or 'any'}",
     )
-
-
-def _same_frame(at_work: AtWork, structures: Structures) -> None:
-    ours, theirs = at_work.read.header.frame_of_reference_uid, structures.frame_of_reference_uid
-    if ours and theirs and ours != theirs:
-        raise Refused(f"Frame of Reference UID: the volume's is {ours}, the structures' {theirs}")
 
 
 @app.command()
@@ -164,13 +162,13 @@ def _compared(
 ) -> Iterator[tuple[AtWork, tuple[comparing.Compared, ...]]]:
     for at_work in volumes:
         try:
-            _same_frame(at_work, structures)
+            own = structures.within(at_work.read.header.frame_of_reference_uid)
             findings = at_work.findings()
         except Refused as error:
             tell(f"{at_work.name}: {error}")
             continue
         places = at_work.landmarks(findings).found()
-        compared = comparing.compare(structures.structures, pairs, findings, places)
+        compared = comparing.compare(own, pairs, findings, places)
         if compared:
             yield at_work, compared
         else:

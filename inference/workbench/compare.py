@@ -18,6 +18,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 """Of compare.csv."""
 
+SPINAL: Final = frozenset({"vertebra", "vertebrae", "vertebral", "body", "spine", "vb", "level"})
+"""Words before the name of a vertebra."""
+
 WIDTH: Final = 520.0
 ROW: Final = 52.0
 
@@ -63,11 +66,15 @@ def pairs_of(structures: Sequence[Structure], asked: Sequence[str]) -> dict[str,
 
 
 def _ours(name: str) -> str | None:
+    """What a structure is called here: a region, or a vertebra, alone or behind words that say that it is.
+
+    "S1" behind other words is a segment of the liver or the lung, "T1" a weighting or a stage.
+    """
     words = name.replace("-", " ").replace("_", " ").split()
-    last = words[-1].upper() if words else ""
-    if last in VERTEBRAE:
-        return last
-    return name.lower() if name.lower() in list(Region) else None
+    if name.lower() in list(Region):
+        return name.lower()
+    is_vertebra = words and words[-1].upper() in VERTEBRAE and all(w.lower() in SPINAL for w in words[:-1])
+    return words[-1].upper() if is_vertebra else None
 
 
 def compare(

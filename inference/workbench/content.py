@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +27,18 @@ def _file_digest(path: Path) -> str:
     return digest.text()
 
 
-def stamp(files: Sequence[Path]) -> str:
-    """What changes when a file does, without reading it: names, sizes, times of change. Raises OSError."""
-    states = [(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
-    return digest_of(repr(states).encode())
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Files as they are now, without having read them."""
+
+    stamp: str  # other where a name, a size or a time of change is; where they lie is no part of it
+    size_bytes: int  # of all of them
+
+
+def state_of(files: Sequence[Path]) -> State:
+    """A cohort that was moved, or unpacked again, has the same stamps. Raises OSError."""
+    states = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
+    return State(stamp=digest_of(repr(states).encode()), size_bytes=sum(size for _, size, _ in states))
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

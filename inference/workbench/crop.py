@@ -31,6 +31,12 @@ NIFTI_FILE: Final = "volume.nii.gz"
 DICOM_FOLDER: Final = "dicom"
 
 
+UID: Final = ["SOPInstanceUID"]
+
+TOUCHES_MM: Final = 1e-3
+"""A slice this near to an end is in: ends are heights of slices, rounded."""
+
+
 class Form(StrEnum):
     """What a crop is written as."""
 
@@ -50,12 +56,16 @@ class Block:
 def block_of(geometry: Geometry, limits: Limits) -> Block:
     """The slices whose centres lie within limits; of a reformat the rows or columns that do.
 
+    Limits between two centres are those of the slice that is nearest to their middle.
+
     Raises:
-        Refused: none does.
+        Refused: the limits lie beyond the volume.
     """
     counts = (len(geometry.slices), geometry.rows, geometry.columns)
     axis, z_mm = _along_z(geometry)
-    inside = np.flatnonzero((z_mm >= limits.low_mm - 1e-3) & (z_mm <= limits.high_mm + 1e-3))
+    inside = np.flatnonzero((z_mm >= limits.low_mm - TOUCHES_MM) & (z_mm <= limits.high_mm + TOUCHES_MM))
+    if not len(inside) and z_mm.min() <= limits.low_mm <= limits.high_mm <= z_mm.max():
+        inside = np.argsort(np.abs(z_mm - (limits.low_mm + limits.high_mm) / 2), kind="stable")[:1]
     if not len(inside):
         raise Refused(
             f"{limits.what}: no slice lies between {limits.low_mm:.1f} and {limits.high_mm:.1f} mm; "
@@ -127,7 +137,9 @@ def possible_forms(read: ReadVolume, unit: Unit) -> list[Form]:
 def write_crop(
     read: ReadVolume, unit: Unit, limits: Limits, forms: Sequence[Form], folder: Path
 ) -> dict[str, Any]:
-    """Cut a volume and write it in every form that is wanted, and a record of what was done.
+    """Cut a volume and write it in every form that is wanted, and at last a record of what was done.
+
+    What an earlier crop left in the folder goes first: a folder holds one crop.
 
     Returns:
         The record.
@@ -138,35 +150,65 @@ def write_crop(
     """
     geometry = read.volume.geometry
     block = block_of(geometry, limits)
-    folder.mkdir(parents=True, exist_ok=True)
-    record: dict[str, Any] = {
+    if not forms:
+        raise Refused(
+            f"{limits.what}: neither form can hold it: the slices are uneven, and no instances of their own"
+        )
+    uids = _instances(geometry, unit, block) if Form.DICOM in forms else ()
+    content, affine = _nifti(read.volume, block) if Form.NIFTI in forms else (b"", None)
+    _emptied(folder)
+    files = _copied(unit, uids, folder / DICOM_FOLDER)
+    if affine is not None:
+        write_whole(folder / NIFTI_FILE, content)
+        files.append(NIFTI_FILE)
+    record = _record(read, unit, limits, block) | {"files": files}
+    if affine is not None:
+        record["affine_lps"] = affine.tolist()
+    write_whole(folder / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return record
+
+
+def _record(read: ReadVolume, unit: Unit, limits: Limits, block: Block) -> dict[str, Any]:
+    return {
         "statement": NOT_FOR_DIAGNOSIS,
         "series_instance_uid": unit.key,
         "volume": read.volume.number,
         "range": limits.what,
         "low_mm": limits.low_mm,
         "high_mm": limits.high_mm,
+        "remarks": list(limits.remarks),
         "first_slice": block.k[0],
         "last_slice": block.k[1],
-        "of_slices": len(geometry.slices),
-        "files": [],
+        "of_slices": len(read.volume.geometry.slices),
     }
-    if Form.DICOM in forms:
-        record["files"] += _write_dicom(unit, instances_of(geometry, block), folder / DICOM_FOLDER)
-    if Form.NIFTI in forms:
-        voxels, affine = cropped(read.volume, block)
-        write_whole(folder / NIFTI_FILE, nifti(voxels, affine))
-        record["files"].append(NIFTI_FILE)
-        record["affine_lps"] = affine.tolist()
-    write_whole(folder / RECORD, json.dumps(record, indent=1) + "\n")
-    return record
 
 
-def _write_dicom(unit: Unit, uids: Sequence[str], folder: Path) -> list[str]:
+def _nifti(volume: Volume, block: Block) -> tuple[bytes, NDArray[np.float64]]:
+    voxels, affine = cropped(volume, block)
+    return nifti(voxels, affine), affine
+
+
+def _instances(geometry: Geometry, unit: Unit, block: Block) -> tuple[str, ...]:
     if unit.is_nifti:
         raise Refused("a NIfTI file holds no DICOM instances; write nifti")
+    return instances_of(geometry, block)
+
+
+def _emptied(folder: Path) -> None:
+    """The folder, without the crop that was in it; the record goes first, for it speaks of the others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
+    (folder / NIFTI_FILE).unlink(missing_ok=True)
+    for path in (folder / DICOM_FOLDER).glob("IM*.dcm"):
+        path.unlink()
+
+
+def _copied(unit: Unit, uids: Sequence[str], folder: Path) -> list[str]:
+    """The instances in slice order, byte for byte; says the names of the copies."""
+    if not uids:
+        return []
     folder.mkdir(exist_ok=True)
-    files = {str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID): path for path in unit.files}
+    files = {str(dcmread(p, specific_tags=UID).SOPInstanceUID).strip("\0 "): p for p in unit.files}
     written = []
     for number, uid in enumerate(uids, start=1):
         name = f"IM{number:05d}.dcm"

@@ -7,7 +7,6 @@ the chain's own probability, and says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from inference.bodypart import UNDETERMINED
 from inference.findings import Findings, LevelFinding, Presence
@@ -16,8 +15,7 @@ from inference.models.bundle import Models
 from inference.reading import axial_box, read
 from inference.spine import VERTEBRAE
 from inference.volume import Volume
-
-NO_CALIBRATION: Final = "not calibrated: the chain's own probability"
+from inference.workbench.limits import NO_CALIBRATION
 
 
 @dataclass(frozen=True, kw_only=True)

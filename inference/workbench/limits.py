@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Final
 
 from inference.findings import Findings, Region
 from inference.spine import VERTEBRAE
+from inference.workbench.tables import LEVEL_NAMES
 from storage.errors import Refused
+
+NO_CALIBRATION: Final = "not calibrated: the chain's own probability"
+"""Of every vertebra but those of LEVEL_NAMES: how often it is right was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +23,24 @@ class Limits:
     low_mm: float  # patient z
     high_mm: float
     what: str  # in words, for the record
+    remarks: tuple[str, ...] = ()  # how far the ends can be trusted, where something is to be said
 
     def widened(self, margin_mm: float) -> Limits:
-        """The same, with so much more at each end."""
+        """The same, with so much more at each end, or less where the margin is negative.
+
+        Raises:
+            Refused: nothing is left of it, or the margin is no number.
+        """
+        if not isfinite(margin_mm):
+            raise Refused(f"a margin of {margin_mm:g} mm is none")
         more = f", and {margin_mm:g} mm at each end" if margin_mm else ""
-        return Limits(low_mm=self.low_mm - margin_mm, high_mm=self.high_mm + margin_mm, what=self.what + more)
+        low, high = self.low_mm - margin_mm, self.high_mm + margin_mm
+        if low > high:
+            long_mm = self.high_mm - self.low_mm
+            raise Refused(
+                f"{self.what}: {long_mm:.1f} mm, of which a margin of {margin_mm:g} mm leaves nothing"
+            )
+        return replace(self, low_mm=low, high_mm=high, what=self.what + more)
 
 
 def of_region(findings: Findings, region: Region) -> Limits:
@@ -58,4 +77,7 @@ def between(places_mm: Mapping[str, float], start: str, end: str, reason: str = 
             here = ", ".join(places_mm) or f"none ({reason or 'no vertebra is sure enough'})"
             raise Refused(f"{name} is not found in this volume; found are {here}")
     low, high = sorted((places_mm[start], places_mm[end]))
-    return Limits(low_mm=low, high_mm=high, what=f"centre of {start} to centre of {end}")
+    guessed = tuple(
+        f"{name} is {NO_CALIBRATION}" for name in dict.fromkeys((start, end)) if name not in LEVEL_NAMES
+    )
+    return Limits(low_mm=low, high_mm=high, what=f"centre of {start} to centre of {end}", remarks=guessed)

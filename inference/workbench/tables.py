@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,11 @@ COHORT_COLUMNS: Final = (
     "T12_mm", "T12_slice", "L3_mm", "L3_slice", "contradicted_tags", "reason", "remarks",
 )  # fmt: skip
 """Of cohort.csv."""
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\n")
+"""A spreadsheet takes a cell that begins so for a formula."""
+
+NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 Row = Sequence[object]
 
@@ -76,15 +82,25 @@ def cohort_row(report: Report) -> Row:
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
-    """The text of a CSV file (RFC 4180), lines ended by a newline alone."""
+    """The text of a CSV file (RFC 4180), lines ended by a newline alone; no text of others is a formula."""
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([_harmless(value) for value in row] for row in rows)
     return made.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """A UID, a manufacturer or the name of a structure is whatever its sender wrote; a number stays one."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")  # which csv quotes, a lone \r it does not
+    return f"'{text}" if text[:1] in FORMULA and not NUMBER.fullmatch(text) else text
 
 
 def _shown(value: Any) -> object:
     if value is None:
         return ""
-    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return f"{round(value, 3) + 0.0:.3f}".rstrip("0").rstrip(".")  # + 0.0: no "-0"

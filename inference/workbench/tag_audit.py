@@ -144,16 +144,10 @@ def _orientation(header: str, pixels: str) -> TagVerdict:
 def row(one: Audited) -> Sequence[object]:
     """Of tags.csv."""
     return (
-        one.series_instance_uid, one.volume, one.manufacturer, _safe(one.tags.body_part), _safe(one.term),
+        one.series_instance_uid, one.volume, one.manufacturer, one.tags.body_part or "", one.term,
         one.body_part, one.verdicts[Tag.BODY_PART], one.agent, one.contrast, one.verdicts[Tag.CONTRAST],
         one.orientation_tag, one.orientation, one.verdicts[Tag.ORIENTATION],
     )  # fmt: skip
-
-
-def _safe(text: str | None) -> str:
-    """Others' text, that no spreadsheet takes for a formula."""
-    told = text or ""
-    return f"'{told}" if told[:1] in ("=", "+", "-", "@") else told
 
 
 def verdict_counts(audited: Iterable[Audited], tag: Tag) -> dict[str, int]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from inference.folder import Found, find_among
-from inference.workbench import archive, media_directory
+from inference.workbench import media_directory
 from inference.workbench.content import content_digest
 from inference.workbench.nifti import is_nifti
+from inference.workbench.unpacked import unpacked
+from inference.workbench.walk import below
 from storage.errors import Refused
+
+APPLE_DOUBLE: Final = "._"
+"""How a file begins that macOS leaves beside each other one, with its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +39,21 @@ class Gathered:
 
 
 @contextmanager
-def gathered(path: Path) -> Iterator[Gathered]:
+def gathered(path: Path, leave: Path | None = None) -> Iterator[Gathered]:
     """Find the units of a folder, a DICOM or NIfTI file, a DICOMDIR or a zip archive.
 
-    An archive is unpacked into a temporary folder, which is removed on leaving.
+    Archives, the path itself or in the folder, are unpacked into a temporary folder, which is removed on
+    leaving. One in the folder that cannot be opened is told of in `ignored`.
+
+    Args:
+        path: what to look through.
+        leave: a folder below it that is none of it.
 
     Raises:
         Refused, Unreadable, OutOfSpace: the archive or the DICOMDIR cannot be read, or is not safe.
+        OSError: the path cannot be read.
     """
-    if path.is_file() and path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="ctnode-zip-") as folder:
-            archive.unpack(path, Path(folder))
-            yield _below(Path(folder))
-    elif path.is_file() and media_directory.is_directory_file(path):
+    if path.is_file() and not _is_archive(path) and media_directory.is_directory_file(path):
         listed = media_directory.referenced(path)
         told = []
         if listed.missing:
@@ -54,8 +61,16 @@ def gathered(path: Path) -> Iterator[Gathered]:
         if listed.outside:
             told.append(f"{listed.outside} file IDs lead out of the file set")
         yield _gathered(list(listed.files), told)
-    else:
-        yield _below(path)
+        return
+    found = below(path, leave)
+    archives = [p for p in found.files if _is_archive(p)]
+    with unpacked(archives, strict=path.is_file()) as opened:
+        files = [p for p in found.files if not _is_archive(p)]
+        yield _gathered([*files, *opened.files], [*found.told(), *opened.reasons])
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
 
 
 def only(found: Gathered, series: str) -> tuple[Unit, ...]:
@@ -74,23 +89,19 @@ def only(found: Gathered, series: str) -> tuple[Unit, ...]:
     return chosen
 
 
-def _below(path: Path) -> Gathered:
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    return _gathered(files, [])
-
-
 def _gathered(files: list[Path], told: list[str]) -> Gathered:
-    archives = sum(p.suffix.lower() == ".zip" for p in files)
-    if archives:
-        told = [*told, f"{archives} zip archives: give each as PATH"]
-    found = find_among(p for p in files if not is_nifti(p) and p.suffix.lower() != ".zip")
+    found = find_among(p for p in files if not is_nifti(p))
     units = {uid: _series(uid, found) for uid in found.series}
-    copies = 0
+    copies = foreign = 0
     for path in filter(is_nifti, files):
+        if path.name.startswith(APPLE_DOUBLE):
+            foreign += 1
+            continue
         key = f"nifti-{content_digest([path])}"
         copies += key in units
         units.setdefault(key, Unit(key=key, files=(path,), is_nifti=True))
-    ignored = f"{found.foreign} foreign files, {found.directories} DICOMDIR, {found.copies + copies} copies"
+    foreign, copies = foreign + found.foreign, copies + found.copies
+    ignored = f"{foreign} foreign files, {found.directories} DICOMDIR, {copies} copies"
     return Gathered(units=tuple(units[key] for key in sorted(units)), ignored="; ".join([ignored, *told]))
 
 

@@ -14,7 +14,7 @@ from inference.findings import Presence
 from inference.models import cnnline_image
 from inference.models.cnnline import NAME, NOT_AXIAL, CnnLineModel
 from inference.models.cnnline_h5 import read_tensors
-from inference.models.cnnline_image import NO_BONE, OUTSIDE, FirstRow, decoded, frontal, network_input
+from inference.models.cnnline_image import NO_BONE, OUTSIDE, decoded, frontal, network_input
 from inference.models.cnnline_network import CnnLineNetwork
 from inference.volume import Volume
 from storage.errors import ConfigError
@@ -342,19 +342,19 @@ def slab(slices, directions=HEADWARDS, *, at, spacing_mm=5.0, hu=1000, pixel_mm=
 
 
 @pytest.mark.parametrize(
-    ("first_row", "directions", "slices", "height"),
+    ("directions", "slices", "height"),
     [
-        (FirstRow.HEAD, HEADWARDS, 61, 512),
-        (FirstRow.FEET, FEETWARDS, 61, 512),
-        (FirstRow.HEAD, FEETWARDS, 103, 512),
-        (FirstRow.FEET, TURNED, 104, 1024),
-        (FirstRow.HEAD, TURNED, 206, 1056),
+        (HEADWARDS, 61, 512),
+        (FEETWARDS, 61, 512),
+        (FEETWARDS, 103, 512),
+        (TURNED, 104, 1024),
+        (TURNED, 206, 1056),
     ],
 )
-def test_the_slice_with_bone_is_found_exactly(bright, first_row, directions, slices, height):
-    model = CnnLineModel.load(bright, CPU, first_row)
+def test_the_slice_with_bone_is_found_exactly(bright, directions, slices, height):
+    model = CnnLineModel.load(bright, CPU)
     volume = slab(slices, directions, at=40, origin_mm=(0, 0, -812.5))
-    made = frontal(volume, np.asarray([s.position_mm[2] for s in volume.geometry.slices]), first_row)
+    made = frontal(volume, np.asarray([s.position_mm[2] for s in volume.geometry.slices]))
     assert len(made.hu) == len(made.z_mm) == 5 * (slices - 1) + 1
     assert network_input(made.hu).shape == (height, 512)
     found = model.l3(volume)
@@ -368,14 +368,13 @@ def test_a_z_that_is_no_whole_millimetre_is_found_within_half(finder):
     assert finder.l3(volume).z_mm == pytest.approx(0.3 + 33 * 3.7, abs=0.5)
 
 
-def test_row_0_is_the_end_that_is_asked_for():
+@pytest.mark.parametrize("way", [1, -1])
+def test_row_0_is_the_highest(way):
     volume = slab(11, at=2)
-    z = 5.0 * np.arange(11)
-    head, feet = (frontal(volume, z, first) for first in (FirstRow.HEAD, FirstRow.FEET))
-    np.testing.assert_allclose(head.z_mm, np.arange(50, -1, -1))
-    np.testing.assert_allclose(feet.z_mm, np.arange(51))
-    np.testing.assert_allclose(head.hu, feet.hu[::-1], atol=1e-2)
-    assert np.argmax(head.hu.max(axis=1)) == 40
+    z = 5.0 * np.arange(11)[::way]
+    made = frontal(volume, z)
+    np.testing.assert_allclose(made.z_mm, np.arange(50, -1, -1))
+    assert made.z_mm[np.argmax(made.hu.max(axis=1))] == z[2]
 
 
 @pytest.mark.parametrize("directions", [HEADWARDS, FEETWARDS, TURNED])
@@ -387,7 +386,7 @@ def test_columns_run_to_the_patient_s_left(directions):
     x = g.slices[4].position_mm[0] + 7 * (i * g.row_direction[0] + j * g.column_direction[0])
     ends = (0, g.row_direction[0], g.column_direction[0])
     rightmost = min(g.slices[4].position_mm[0] + 7 * 63 * d for d in ends)
-    hu = frontal(volume, np.asarray([s.position_mm[2] for s in g.slices]), FirstRow.FEET).hu
+    hu = frontal(volume, np.asarray([s.position_mm[2] for s in g.slices])).hu
     assert np.unravel_index(np.argmax(hu), hu.shape)[1] == pytest.approx(x - rightmost, abs=1)
 
 

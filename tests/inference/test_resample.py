@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.axial import resampled
-from inference.models.cnnline_image import FirstRow, frontal
+from inference.models.cnnline_image import frontal
 from inference.resample import evenly, on_grid
 from inference.series import ReadVolume, volumes_of
 from inference.series_input import series_views
@@ -117,8 +117,7 @@ def test_cnnlines_projection_of_an_uneven_series_lies_at_its_true_heights(tmp_pa
     taken_for_even = replace(uneven, geometry=replace(uneven.geometry, regular=True))
 
     made, wanted, wrong = (
-        frontal(v, slice_centres_z_mm(v.geometry), FirstRow.FEET).hu
-        for v in (uneven, regular, taken_for_even)
+        frontal(v, slice_centres_z_mm(v.geometry)).hu for v in (uneven, regular, taken_for_even)
     )
 
     assert np.abs(made - wanted).max() < 1.5  # HU: the slices' values are rounded

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference.preprocess import PIXEL_MM
 from inference.series_input import (
     CONTRAST_SIZE,
     CONTRAST_SLICES,
     SIZE,
-    VIEW_MM,
     VIEW_SLICES,
     VIEWS,
     brightest_tissue_hu,
@@ -23,6 +23,7 @@ from inference.volume import Volume
 from tests.inference.score_factory import AXIAL, CORONAL, SAGITTAL, geometry
 
 MIDDLE = SIZE // 2
+VIEW_MM = 2 * PIXEL_MM
 
 
 def volume(voxels, directions=AXIAL, **place):

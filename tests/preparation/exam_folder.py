@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.inference.series_factory import save, set_pixels, stack_of
+from tests.inference.series_factory import save, set_pixels, stack_of, uid
 
 SIDE_PX = 24
 
@@ -17,7 +17,14 @@ SIDE_PX = 24
 def exam(root: Path, name: str, slices: int = 14, **attributes: Any) -> Path:
     """A folder of axial slices 5 mm apart from z 0, 24 x 24 pixels of 12 mm; slice k has 10 k HU."""
     datasets = stack_of(
-        slices, **{"name": name, "PatientID": name, "PixelSpacing": [12.0, 12.0], **attributes}
+        slices,
+        **{
+            "name": name,
+            "PatientID": name,
+            "StudyInstanceUID": uid("study", name),
+            "PixelSpacing": [12.0, 12.0],
+            **attributes,
+        },
     )
     for k, ds in enumerate(datasets):
         set_pixels(ds, np.full((SIDE_PX, SIDE_PX), 1024 + 10 * k, np.uint16))

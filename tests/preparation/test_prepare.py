@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_a_data_set_of_folders_and_labels(ct: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = prepare(ct, "--out", out, "--labels", labels, "--exams", exams)
     assert done.exit_code == 0, done.output
-    assert "3 volumes, 2 with levels, 0 left out" in done.output
+    assert "3 volumes of 2 patients, 2 with levels, 0 left out" in done.output
     marks = {(r["id"], r["landmark"]): (r["slice_index"], r["z_mm"]) for r in read(out / "landmarks.csv")}
     assert marks == {
         (f"exam-{uid('one')}", "T12"): ("9.5", "47.500"),
@@ -91,7 +92,7 @@ def test_the_projections_of_the_thesis_are_read_without_pickle(ct: Path, tmp_pat
 def test_nifti_and_raw_with_a_header_are_the_same_volume(ct: Path, tmp_path: Path) -> None:
     made = {}
     for suffix in ("nii.gz", "mhd"):
-        image = sitk.GetImageFromArray(np.arange(8 * 6 * 4, dtype=np.int16).reshape(8, 6, 4))
+        image = sitk.GetImageFromArray(10 * np.arange(8 * 6 * 4, dtype=np.int16).reshape(8, 6, 4) - 900)
         image.SetSpacing([3.0, 3.0, 5.0])
         image.SetOrigin([-7.0, 3.0, 20.0])
         folder = tmp_path / suffix
@@ -122,7 +123,7 @@ def test_a_label_beyond_the_slices_leaves_its_exam_out(ct: Path, tmp_path: Path,
     labels = table(tmp_path / "l.csv", HEAD, row)
     done = prepare(ct, "--out", tmp_path / "out", "--labels", labels)
     assert done.exit_code == 1
-    assert f"labels line 2: {words}" in done.output and "2 volumes, 0 with levels, 1 left out" in done.output
+    assert f"labels line 2: {words}" in done.output and "patients, 0 with levels, 1 left out" in done.output
     assert f"exam-{uid('one')}" not in column(read(tmp_path / "out/catalog.csv"), "id")
 
 
@@ -159,4 +160,26 @@ def test_a_series_that_cannot_be_read_is_told_and_the_rest_is_prepared(ct: Path,
     exam(ct, "blank", Modality="CT", RescaleSlope=None, RescaleIntercept=None)
     done = prepare(ct, "--out", tmp_path / "out")
     assert done.exit_code == 1
-    assert "3 volumes, 0 with levels, 1 left out" in done.output and f"{uid('blank')}: " in done.output
+    assert "3 volumes of 2 patients, 0 with levels, 1 left out" in done.output
+    assert f"{uid('blank')}: " in done.output
+
+
+def test_a_metaimage_that_cannot_be_read_is_left_out_and_told(ct: Path, tmp_path: Path) -> None:
+    (ct / "broken.mhd").write_text("ObjectType = Image\nNDims = 3\nElementDataFile = gone.raw\n")
+    done = prepare(ct, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "the MetaImage cannot be read by SimpleITK" in done.output
+    assert "3 volumes of 3 patients" not in done.output
+    assert "3 volumes of 2 patients, 0 with levels, 1 left out" in done.output
+
+
+def test_exams_in_an_archive_are_prepared(ct: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as packed:
+        for path in ct.rglob("*.dcm"):
+            packed.write(path, path.relative_to(ct))
+    done = prepare(tmp_path / "ct.zip", "--out", tmp_path / "packed")
+    assert done.exit_code == 0, done.output
+    assert prepare(ct, "--out", tmp_path / "plain").exit_code == 0
+    for path in (tmp_path / "plain" / "volumes").iterdir():
+        with np.load(path) as one, np.load(tmp_path / "packed" / "volumes" / path.name) as other:
+            assert all(np.array_equal(one[key], other[key]) for key in one)
