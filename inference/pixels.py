@@ -24,7 +24,8 @@ from inference.instance_file import InstanceFile, StoredFile
 from inference.native_pixels import is_readable, read_frames
 from inference.volume import Geometry, Slice
 from storage.decoders import can_decode, plugin_for
-from storage.errors import NeedsDecoder, Refused
+from storage.encapsulated import check_codestream
+from storage.errors import NeedsDecoder, Refused, Unreadable
 from storage.geometry.frames import PARSE_ERRORS
 from storage.pixel_place import padding_of
 
@@ -162,13 +163,26 @@ def _decoded(
     try:
         with closing(source.file.open()) as file:
             padding = source.padding if source.is_padding_known else _padding_in(file)
+            if syntax.is_encapsulated:
+                _check_codestreams(file, frames)
             # the deflated syntax packs the whole data set: its pixels cannot be found without reading it all
             pixels = dcmread(file) if syntax == DeflatedExplicitVRLittleEndian else file
             wanted, plugin = [n - 1 for n in frames], plugin_for(syntax)
             for stored in iter_pixels(pixels, indices=wanted, raw=True, decoding_plugin=plugin):
                 yield stored, padding
+    except Unreadable as error:
+        raise Refused(f"instance {uid}: {error}") from error
     except (*PARSE_ERRORS, RuntimeError, IndexError) as error:  # its words may quote the data set
         raise Refused(f"instance {uid}: pixel data cannot be decoded: {type(error).__name__}") from error
+
+
+def _check_codestreams(file: BinaryIO, frames: list[int]) -> None:
+    described = dcmread(file, stop_before_pixels=True)
+    begin = file.tell()
+    for number in frames:
+        file.seek(begin)
+        check_codestream(file, described, number)
+    file.seek(0)
 
 
 def _padding_in(file: BinaryIO) -> Padding:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -19,12 +20,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from inference.pixels import PADDING_HU, to_hu
+from inference.pixels import PADDING_HU, put_hu
 from inference.series import ReadVolume, RefusedVolume, read_headers, volumes_of
 from inference.volume import Slice
 from storage.errors import NeedsDecoder
 from storage.geometry.gate import Check, CheckResult, Outcome, Verdict
 from tests.inference.series_factory import COLUMNS, ROWS, ct_slice, enhanced, save, set_pixels, stack_of
+
+
+def to_hu(stored, placed, padding):
+    made = np.empty(stored.shape, np.int16)
+    put_hu(stored, placed, padding, made)
+    return made
 
 
 def volume_of(datasets, folder: Path) -> ReadVolume:
@@ -246,6 +253,20 @@ def test_corrupt_compressed_pixels_are_refused_by_instance(syntax, tmp_path: Pat
     datasets[0]["PixelData"].VR = "OB"
 
     assert refusal_of(datasets, tmp_path).startswith(f"instance {datasets[0].SOPInstanceUID}: pixel data")
+
+
+def test_a_codestream_larger_than_its_header_is_not_decoded(tmp_path: Path) -> None:
+    """A decoder would make room for what the codestream says: here, 3,600,000,000 pixels."""
+    datasets = noisy_stack()
+    datasets[0].file_meta.TransferSyntaxUID = JPEG2000Lossless
+    size = struct.pack(">2H4I", 41, 0, 60_000, 60_000, 0, 0)
+    datasets[0].PixelData = encapsulate([b"\xff\x4f\xff\x51" + size + bytes(64)])
+    datasets[0]["PixelData"].VR = "OB"
+
+    assert refusal_of(datasets, tmp_path) == (
+        f"instance {datasets[0].SOPInstanceUID}: its codestream has 60000 x 60000 pixels, "
+        f"its header says {datasets[0].Rows} x {datasets[0].Columns}"
+    )
 
 
 def test_fewer_frames_than_functional_groups_are_refused(tmp_path: Path) -> None:
