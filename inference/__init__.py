@@ -19,7 +19,7 @@ def analyze(path: str | Path, *, device: str = "auto") -> list[VolumeReport]:
 
     Args:
         path: a DICOM file, a NIfTI file (.nii, .nii.gz), a DICOMDIR, a zip archive, or a folder of such files
-            searched to any depth (archives in it are not opened).
+            searched to any depth, zip archives in it too.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where there is one.
 
     Returns:

@@ -9,9 +9,11 @@ import typer
 
 from inference.workbench.options import OutOption, SeriesOption, SourceArgument, console, tell
 from inference.workbench.windows import PRESETS, Preset
+from storage.errors import CtnodeError
 
 if TYPE_CHECKING:
     from inference.series import ReadVolume
+    from inference.workbench.units import Unit
 
 EXIT_NOTHING: Final = 2
 
@@ -32,24 +34,38 @@ def view(
     DIR gets a folder for each volume: PNG of every plane and window, histogram.csv, and view.html with all.
     Not for diagnosis.
     """
-    from inference.series import RefusedVolume
-    from inference.workbench.batch_files import file_name
     from inference.workbench.units import gathered, only
-    from inference.workbench.volume_reports import read_volumes
 
     drawn = 0
     with gathered(path) as found:
         for unit in only(found, series):
-            for read, notes in () if unit.contradiction else read_volumes(unit):
-                if isinstance(read, RefusedVolume):
-                    tell(f"{unit.key} volume {read.number}: {read.reason}")
-                    continue
-                folder = out / f"{file_name(unit.key)}.{read.volume.number}"
-                _draw(read, notes, window or [Preset.SOFT], folder)
-                console.print(str(folder / "view.html"))
-                drawn += 1
+            if unit.contradiction:
+                tell(f"{unit.key}: {unit.contradiction}")
+                continue
+            try:
+                drawn += _drawn(unit, window or [Preset.SOFT], out)
+            except CtnodeError as error:
+                tell(f"{unit.key}: {error}")
     if not drawn:
         raise typer.Exit(EXIT_NOTHING)
+
+
+def _drawn(unit: Unit, windows: list[Preset], out: Path) -> int:
+    """How many volumes of a unit were drawn; others are told. Raises CtnodeError, OSError."""
+    from inference.series import RefusedVolume
+    from inference.workbench.batch_files import file_name
+    from inference.workbench.volume_reports import read_volumes
+
+    count = 0
+    for read, notes in read_volumes(unit):
+        if isinstance(read, RefusedVolume):
+            tell(f"{unit.key} volume {read.number}: {read.reason}")
+            continue
+        folder = out / f"{file_name(unit.key)}.{read.volume.number}"
+        _draw(read, notes, windows, folder)
+        console.print(str(folder / "view.html"))
+        count += 1
+    return count
 
 
 def _draw(read: ReadVolume, notes: tuple[str, ...], windows: list[Preset], folder: Path) -> None:

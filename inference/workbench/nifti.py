@@ -7,10 +7,11 @@ file has no SOP Instance UIDs, and none is made up.
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,10 @@ CANNOT_TELL: Final = (
     "NIfTI has no DICOM header: nothing can be held against it; the modality is taken for CT",
 )
 """Of every NIfTI file."""
+
+LABELS: Final = "whole numbers from 0 to 255 alone: a label map, or a picture of 8 bits, and no HU"
+
+MOST_LABEL: Final = 255
 
 MOST_BYTES: Final = 16 << 30
 """Of voxels: a longer one is refused before it is unpacked."""
@@ -68,6 +73,8 @@ def read_nifti(path: Path, name: str) -> NiftiVolume:
         judged=judge(placed_by(h) for h in headers),
     )
     part = series.judged.parts[0]
+    if _is_label_map(stored, header):
+        return NiftiVolume(read=refusal(part, series, LABELS), notes=())
     hu, broken = _hu(stored, header)
     notes = [*CANNOT_TELL, f"orientation by NIfTI {header.told_by}", *header.notes]
     if broken:
@@ -90,7 +97,7 @@ def stored_values(path: Path) -> tuple[NiftiHeader, NDArray[np.generic]]:
     try:
         with opener(path, "rb") as file:
             header = parse(file.read(HEADER_BYTES))
-            count = int(np.prod(header.shape))
+            count = math.prod(header.shape)
             if count * header.dtype.itemsize > MOST_BYTES:
                 raise Refused(f"NIfTI dim {header.shape}: more than {MOST_BYTES} bytes of voxels")
             file.seek(header.offset_bytes)
@@ -102,6 +109,16 @@ def stored_values(path: Path) -> tuple[NiftiHeader, NDArray[np.generic]]:
             f"the NIfTI file ends {count * header.dtype.itemsize - len(content)} bytes too early"
         )
     return header, np.frombuffer(content, header.dtype).reshape(header.shape[::-1])
+
+
+def _is_label_map(stored: NDArray[Any], header: NiftiHeader) -> bool:
+    """Whether the values are such as no CT has: it has air, at -1000, or at 0 and its tissue about 1000."""
+    if (header.slope, header.intercept) != (1.0, 0.0):
+        return False
+    low, high = stored.min(), stored.max()
+    if not (low >= 0 and high <= MOST_LABEL):  # NaN is no label
+        return False
+    return all(bool((plane == np.rint(plane)).all()) for plane in stored)
 
 
 def _hu(stored: NDArray[np.generic], header: NiftiHeader) -> tuple[NDArray[np.int16], int]:

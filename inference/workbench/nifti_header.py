@@ -18,8 +18,17 @@ from storage.errors import Refused, Unreadable
 TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS, and back."""
 
+FIRST_BYTES: Final = 348
+"""Of the header of NIfTI-1."""
+
 HEADER_BYTES: Final = 540
-"""The longer of the two headers."""
+"""Of NIfTI-2, the longer of the two headers."""
+
+MOST_OFFSET_BYTES: Final = 1 << 30
+"""Extensions before the voxels hold text, not volumes."""
+
+EXTENDER_BYTES: Final = 4
+"""Behind the header: whether extensions follow."""
 
 TYPES: Final = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
@@ -31,6 +40,10 @@ MM: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 SAME_MM: Final = 0.5
 """sform and qform that put no corner of the volume farther apart are one place."""
+
+
+QUATERNION_ROUNDED: Final = 1e-3
+"""Beyond length 1: what float32 and careless writers make of a rotation by 180 degrees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +87,9 @@ def parse(content: bytes) -> NiftiHeader:
 def _version(content: bytes) -> tuple[str, bool]:
     for order in "<>":
         size = struct.unpack_from(order + "i", content)[0] if len(content) >= 4 else 0
-        if size == 348 and content[344:347] == b"n+1":
+        if size == FIRST_BYTES and content[344:347] == b"n+1":
             return order, False
-        if size == 540 and content[4:7] == b"n+2":
+        if size == HEADER_BYTES and content[4:7] == b"n+2" and len(content) >= HEADER_BYTES:
             return order, True
     if content[344:347] == b"ni1":
         raise Unreadable("a NIfTI pair (.hdr and .img) is not read: save it as one .nii file")
@@ -112,7 +125,16 @@ class _Fields:
         return code
 
     def offset(self) -> int:
-        return int(self._get("f|q", 108, 168)[0])
+        """Of the first voxel; 0, which some write, is the least that a single file can have."""
+        said, least = (
+            self._get("f|q", 108, 168)[0],
+            (HEADER_BYTES if self.two else FIRST_BYTES) + EXTENDER_BYTES,
+        )
+        if not np.isfinite(said) or (said and not least <= said <= MOST_OFFSET_BYTES):
+            raise Unreadable(
+                f"NIfTI vox_offset {said:g}: at least {least} in a single file, and no gigabytes"
+            )
+        return int(said) or least
 
     def scale(self) -> tuple[float, float]:
         slope, intercept = self._get("2f|2d", 112, 176)
@@ -142,6 +164,11 @@ class _Fields:
     def qform(self) -> NDArray[np.float64]:
         b, c, d, x, y, z = self._get("6f|6d", 256, 352)
         pixdim = self.pixdim()
+        length = (b * b + c * c + d * d) ** 0.5
+        if length > 1 + QUATERNION_ROUNDED:
+            raise Refused(f"NIfTI quatern_b, _c, _d have length {length:.4g}: no rotation")
+        if length > 1:  # a is 0, as nifti_quatern_to_mat44 has it
+            b, c, d = b / length, c / length, d / length
         a = max(1.0 - b * b - c * c - d * d, 0.0) ** 0.5
         rotation = np.array(
             [

@@ -7,6 +7,7 @@ what reads qform alone. Voxels are HU as int16, first index along the rows' dire
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 from typing import Final
 
@@ -19,6 +20,9 @@ from storage.errors import Refused
 
 HEADER_BYTES: Final = 352
 """The header, and four bytes that say that no extension follows."""
+
+LEVEL: Final = 6
+"""Of gzip."""
 
 INT16: Final = 4
 MM_AND_S: Final = 2 | 8
@@ -36,8 +40,12 @@ def nifti(voxels: NDArray[np.int16], affine_lps: NDArray[np.float64]) -> bytes:
         voxels: (k, j, i), HU.
         affine_lps: (4, 4), index (i, j, k, 1) to mm.
     """
-    affine = TO_LPS @ affine_lps
-    return gzip.compress(_header(voxels.shape, affine) + voxels.astype("<i2").tobytes(), 6, mtime=0)
+    made = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=made, mtime=0) as file:
+        file.write(_header(voxels.shape, TO_LPS @ affine_lps))
+        for plane in voxels:  # one by one: the whole of it need not be copied
+            file.write(np.ascontiguousarray(plane, "<i2").data)
+    return made.getvalue()
 
 
 def affine_of(geometry: Geometry) -> NDArray[np.float64]:

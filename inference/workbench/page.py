@@ -20,7 +20,7 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;border-bottom:2px solid #1f4e79;padding
 :focus-visible{outline:3px solid #1f4e79;outline-offset:2px}
 .skip{position:absolute;left:-999rem}.skip:focus{position:static}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}.scroll{overflow:auto;max-height:80vh;border:1px solid #9aa7b4}
-svg{max-width:100%;height:auto}
+svg,img{max-width:100%;height:auto}figure{margin:0}h1,p,li{overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:.86rem}
 th,td{border:1px solid #c6ced6;padding:.25rem .45rem;text-align:left;vertical-align:top}
 td:first-child,td:last-child{overflow-wrap:anywhere;min-width:11rem}

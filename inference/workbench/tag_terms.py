@@ -7,6 +7,7 @@ where it means one, as the Imaging Data Commons cleans it; what means none is le
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Final
 
@@ -70,14 +71,17 @@ class Agent(StrEnum):
     UNCLEAR = "unclear"  # something was given
 
 
+_PARTS: Final = re.compile(r"[;,&+]|\bAND\b|\bBUT\b")
+"""Between what is said of one medium and of another."""
+
+_DENIED: Final = re.compile(r"(NONE|NOT?|NON|N|N/?A|NIL|0|WITHOUT|W/?O|NATIVE?|UNENHANCED|PLAIN|NEGATIVE)\b")
+"""How a part begins that says that something was not given."""
+
 _ORAL: Final = re.compile(
-    r"\b(ORAL|PO|GASTRO\w*|BARIUM|READI-?CAT|WATER|RECTAL|PERORAL|TELEBRIX GASTRO|VOLUMEN)\b"
-)
-_NOTHING: Final = re.compile(
-    r"(NONE|NO|N|N/A|NA|0|WITHOUT.*|W/?O.*|NATIVE|NATIV|UNENHANCED|NON[- ]?CONTRAST)"
+    r"\b(ORAL|PO|P\.O|GASTRO\w*|BARIUM|READI-?CAT|WATER|RECTAL|PERORAL|PER OS|TELEBRIX GASTRO|VOLUMEN)\b"
 )
 _VEIN: Final = re.compile(
-    r"\b(IV|I\.V\.|INTRAVENOUS|OMNI\w*|ISOVUE\w*|ULTRAVIST\w*|VISIPAQUE\w*|OPTIRAY\w*|IOMERON\w*|IOHEXOL\w*"
+    r"\b(IV\b|I\.V\b|INTRAVENOUS|OMNI\w*|ISOVUE\w*|ULTRAVIST\w*|VISIPAQUE\w*|OPTIRAY\w*|IOMERON\w*|IOHEXOL\w*"
     r"|IOPAMID\w*|IOPAMIRO\w*|IODIXANOL\w*|IOVERSOL\w*|IOPROMID\w*|IOMEPROL\w*|XENETIX\w*|OXILAN\w*|HEXABRIX\w*"
     r"|ACCUPAQUE\w*|IMERON\w*|NIOPAM\w*|CONRAY\w*)"
 )
@@ -86,17 +90,24 @@ _GIVEN: Final = re.compile(r"\b(APPLIED|YES|Y|CE|CONTRAST|CM|KM|WITH|IODINE\w*|N
 
 def term_of(value: str | None) -> tuple[str, TermKind]:
     """A value of Body Part Examined in one spelling, and its kind."""
-    text = (value or "").strip().upper()
+    text = _plain(value)
     letters = re.sub(r"[^A-Z]", "", text)
     if not letters:
-        return MISSING, TermKind.MISSING
+        return (text, TermKind.FREE_TEXT) if any(map(str.isalpha, text)) else (MISSING, TermKind.MISSING)
     if letters in SYNONYMS:
         return SYNONYMS[letters], TermKind.NORMALISED
     if letters in VAGUE:
         return letters, TermKind.VAGUE
     if letters in TERM_REGIONS:
-        return letters, TermKind.TERM if letters == text else TermKind.NORMALISED
+        as_it_stands = letters == (value or "").strip().upper()
+        return letters, TermKind.TERM if as_it_stands else TermKind.NORMALISED
     return _within(text)
+
+
+def _plain(value: str | None) -> str:
+    """In capitals, without accents, wide letters made narrow, and blanks single: "Abdomén " is ABDOMEN."""
+    parts = unicodedata.normalize("NFKD", value or "")
+    return " ".join("".join(c for c in parts if not unicodedata.combining(c)).upper().split())
 
 
 def _within(text: str) -> tuple[str, TermKind]:
@@ -114,14 +125,24 @@ def _within(text: str) -> tuple[str, TermKind]:
 
 
 def agent_of(value: str | None) -> Agent:
-    """What a value of Contrast/Bolus Agent says; where both are named, the intravenous one counts."""
-    text = (value or "").strip().upper()
+    """What a value of Contrast/Bolus Agent says; where both are named, the intravenous one counts.
+
+    "NO IV CONTRAST" denies, "NO ORAL; OMNIPAQUE 350" denies the one and names the other.
+    """
+    text = _plain(value)
     if not text:
         return Agent.MISSING
-    if _NOTHING.fullmatch(text):
-        return Agent.NONE
-    if _VEIN.search(text):
+    parts = [part.strip() for part in _PARTS.split(text) if part.strip()]
+    named = " ; ".join(part for part in parts if not _denies(part))
+    if not named:
+        return Agent.NONE if any(map(_denies, parts)) else Agent.UNCLEAR
+    if _VEIN.search(named):
         return Agent.INTRAVENOUS
-    if _ORAL.search(text):
+    if _ORAL.search(named):
         return Agent.ORAL_ONLY
-    return Agent.INTRAVENOUS if _GIVEN.search(text) else Agent.UNCLEAR
+    return Agent.INTRAVENOUS if _GIVEN.search(named) else Agent.UNCLEAR
+
+
+def _denies(part: str) -> bool:
+    """Whether a part says that nothing was given; "NON-IONIC" is what was given."""
+    return bool(_DENIED.match(part)) and not re.match(r"NON[- ]?IONIC", part)

@@ -12,6 +12,7 @@ from inference.workbench.volume_reports import Analyser
 from storage.errors import Refused
 from tests.inference.findings_factory import findings_of
 from tests.inference.series_factory import uid
+from tests.workbench.mortality import end_at
 
 
 def quick(settings: WorkerSettings) -> Analyser:
@@ -37,6 +38,22 @@ def troubled(settings: WorkerSettings) -> Analyser:
         return findings_of(read)
 
     return analyse
+
+
+def mortal(settings: WorkerSettings) -> Analyser:
+    """Its process kills the batch at a file operation."""
+    end_at(settings.out)
+    return findings_of
+
+
+def shaky(settings: WorkerSettings) -> Analyser:
+    """Its process cannot start each other time, and is killed by one series."""
+    started = settings.out.with_name("started")
+    with started.open("a") as file:
+        file.write("x")
+    if len(started.read_text()) % 2:
+        os._exit(7)
+    return troubled(settings)
 
 
 def never(settings: WorkerSettings) -> Analyser:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from inference.workbench.batch import BatchSettings, Progress, run_batch
 from tests.workbench import analysers
+from tests.workbench.mortality import end_at
 
 if __name__ == "__main__":
+    end_at(Path(sys.argv[2]))
     run_batch(
         BatchSettings(
             path=Path(sys.argv[1]),

@@ -87,7 +87,8 @@ def test_neither_the_package_nor_its_commands_load_torch() -> None:
 
 def test_vertebrae_of_a_phantom_are_placed_or_not_told(phantom: Phantom) -> None:
     from inference.models.bundle import Models
-    from inference.workbench.landmarks import NO_CALIBRATION, landmarks
+    from inference.workbench.landmarks import landmarks
+    from inference.workbench.limits import NO_CALIBRATION
 
     (report,) = inference.analyze(phantom.folder, device="cpu")
     assert report.findings is not None

@@ -118,10 +118,3 @@ def test_an_archive_holds_the_same_series_as_its_folder(tmp_path: Path) -> None:
         assert unit.files[0].read_bytes() == paths[0].read_bytes()
         folder = unit.files[0].parent
     assert not folder.exists()
-
-
-def test_archives_within_a_folder_are_named(tmp_path: Path) -> None:
-    zipped(tmp_path / "a.zip", {"a": b"1"})
-    with gathered(tmp_path) as found:
-        assert found.units == ()
-        assert found.ignored.endswith("1 zip archives: give each as PATH")

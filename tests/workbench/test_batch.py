@@ -170,8 +170,8 @@ def test_a_torn_line_of_the_journal_is_no_line(tmp_path: Path) -> None:
     journal = Journal(path)
     journal.add(two)
     again = Journal(path)
-    assert (again.find("a", "s"), again.find("b", "s"), again.find("torn", "s")) == (one, two, None)
-    assert again.find("a", "other") is None
+    assert (again.find("a", ["s"]), again.find("b", ["s"]), again.find("torn", ["s"])) == (one, two, None)
+    assert again.find("a", ["other"]) is None
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "1/2", "", ".hidden", "1" * 65])

@@ -13,6 +13,7 @@ import pytest
 from inference.report import Seconds, analysed, plain
 from inference.series import volumes_of
 from inference.workbench.cohort_page import page
+from inference.workbench.cohort_page import shown as kept
 from inference.workbench.svg import bars, pie
 from inference.workbench.units import Unit
 from inference.workbench.volume_reports import failed_report
@@ -31,7 +32,7 @@ def html(tmp_path: Path) -> Path:
         reports.append(plain(analysed(read, findings_of(read), Seconds(read=1.0, infer=2.0))))
     reports.append(plain(failed_report(Unit(key="9.9", files=()), "<b onclick=x>broken</b>")))
     path = tmp_path / "report.html"
-    path.write_text(page(reports, "1 foreign files"), encoding="utf-8")
+    path.write_text(page([kept(r) for r in reports], "1 foreign files"), encoding="utf-8")
     return path
 
 

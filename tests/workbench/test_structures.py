@@ -81,10 +81,10 @@ def seg(path: Path, folder: Path, masks: np.ndarray, labels: list[str], orientat
 def test_contours_tell_how_far_a_structure_reaches(tmp_path: Path) -> None:
     path = rtstruct(tmp_path / "a.dcm", {"Lungs": [30.0, 35.0, 40.5], "empty": [], "chest": [-5.0]})
     found = read_structures(path)
-    assert found.frame_of_reference_uid == uid("frame of reference")
+    frame = uid("frame of reference")
     assert found.structures == (
-        Structure(name="Lungs", low_mm=30.0, high_mm=40.5),
-        Structure(name="chest", low_mm=-5.0, high_mm=-5.0),
+        Structure(name="Lungs", low_mm=30.0, high_mm=40.5, frame_of_reference_uid=frame),
+        Structure(name="chest", low_mm=-5.0, high_mm=-5.0, frame_of_reference_uid=frame),
     )
 
 
@@ -93,9 +93,10 @@ def test_segments_tell_how_far_they_reach(tmp_path: Path) -> None:
     masks[1:4, 2, 2, 0] = 1
     masks[3:6, 1:4, 1:4, 1] = 1
     found = read_structures(seg(tmp_path / "seg.dcm", tmp_path / "ct", masks, ["abdomen", "vertebrae L3"]))
+    frame = uid("frame of reference")
     assert found.structures == (
-        Structure(name="abdomen", low_mm=5.0, high_mm=15.0),
-        Structure(name="vertebrae L3", low_mm=15.0, high_mm=25.0),
+        Structure(name="abdomen", low_mm=5.0, high_mm=15.0, frame_of_reference_uid=frame),
+        Structure(name="vertebrae L3", low_mm=15.0, high_mm=25.0, frame_of_reference_uid=frame),
     )
 
 

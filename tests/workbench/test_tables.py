@@ -114,3 +114,43 @@ def test_a_sidecar_is_strict_json_where_there_are_no_numbers(report: Report, fai
     text = strict(sidecar(report))
     assert "NaN" not in text
     assert json.loads(text)["unprocessed slice scores"] == [None, 31.0, 32.0, 33.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\n=1"),
+        ("a\rb\r\nc", "a\nb\nc"),
+        ("-12.5", "-12.5"),
+        ("+3", "+3"),
+        ("-1e-05", "-1e-05"),
+        (-12.5, "-12.5"),
+        ("1.2.840", "1.2.840"),
+        ("", ""),
+        ("a=b", "a=b"),
+    ],
+)
+def test_what_others_wrote_is_no_formula_and_numbers_stay_numbers(value: object, cell: str) -> None:
+    text = tables.to_csv(("a", "b"), [(value, "x")])
+    assert next(csv.reader(io.StringIO(text.partition("\n")[2], newline="")))[0] == cell
+
+
+def test_a_uid_that_is_a_formula_is_none_in_any_table(report: Report) -> None:
+    """Series Instance UID is whatever a file says."""
+    report["series_instance_uid"] = "=1+1"
+    for columns, row in (
+        (tables.COHORT_COLUMNS, tables.cohort_row(report)),
+        (tables.level_columns("T12"), tables.level_row("T12", report)),
+    ):
+        assert tables.to_csv(columns, [row]).splitlines()[1].startswith("'=1+1,")
+
+
+def test_what_holds_commas_quotes_and_lines_is_read_again(report: Report) -> None:
+    report["reason"] = 'a, "b"\nc'
+    (row,) = read_csv(tables.to_csv(tables.COHORT_COLUMNS, [tables.cohort_row(report)]))
+    assert row["reason"] == 'a, "b"\nc'

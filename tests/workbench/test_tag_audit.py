@@ -9,7 +9,17 @@ from typer.testing import CliRunner
 
 from inference.workbench import commands_audit
 from inference.workbench.idc_audit import audit_index, idc_page, installed_index
-from inference.workbench.tag_audit import Tag, Tags, audit, by_manufacturer, row, spellings, verdict_counts
+from inference.workbench.tables import to_csv
+from inference.workbench.tag_audit import (
+    COLUMNS,
+    Tag,
+    Tags,
+    audit,
+    by_manufacturer,
+    row,
+    spellings,
+    verdict_counts,
+)
 from inference.workbench.tag_page import tag_page
 from inference.workbench.tag_terms import Agent, TermKind, agent_of, term_of
 from storage import arrivals, outcomes
@@ -51,6 +61,14 @@ def tags(body_part: str | None = None, contrast: str | None = None, maker: str |
         ("Phantom", "PHANTOM", "vague"),
         ("OUTSIDE FIL", "OUTSIDE FIL", "free text"),
         ("HEAD OR PELVIS", "HEAD OR PELVIS", "free text"),
+        ("Abdomén ", "ABDOMEN", "normalised"),
+        ("ＣＨＥＳＴ", "CHEST", "normalised"),
+        ("CHEST\0", "CHEST", "normalised"),
+        ("Thorax^Routine  (Adult)", "CHEST", "normalised"),
+        ("頭部", "頭部", "free text"),
+        ("ГОЛОВА", "ГОЛОВА", "free text"),
+        ("--", "(missing)", "missing"),
+        ("0", "(missing)", "missing"),
     ],
 )
 def test_body_part_examined_in_one_spelling(value: str | None, term: str, kind: str) -> None:
@@ -71,6 +89,19 @@ def test_body_part_examined_in_one_spelling(value: str | None, term: str, kind: 
         ("CONTRAST", Agent.INTRAVENOUS),
         ("APPLIED 100 ML", Agent.INTRAVENOUS),
         ("??", Agent.UNCLEAR),
+        ("NO CONTRAST", Agent.NONE),
+        ("No IV contrast", Agent.NONE),
+        ("not given", Agent.NONE),
+        ("Native phase", Agent.NONE),
+        ("NON-CONTRAST", Agent.NONE),
+        ("NO ORAL; OMNIPAQUE 350", Agent.INTRAVENOUS),
+        ("ORAL & IV", Agent.INTRAVENOUS),
+        ("WITHOUT IV, ORAL", Agent.ORAL_ONLY),
+        ("NON-IONIC 100ML", Agent.INTRAVENOUS),
+        ("P.O.", Agent.ORAL_ONLY),
+        ("NOVALAC", Agent.UNCLEAR),
+        ("IVORY", Agent.UNCLEAR),
+        ("; ,", Agent.UNCLEAR),
     ],
 )
 def test_contrast_agents_in_one_spelling(value: str | None, agent: Agent) -> None:
@@ -147,7 +178,7 @@ def test_counts_by_manufacturer() -> None:
 
 def test_text_of_others_is_no_formula_and_no_markup() -> None:
     one = audit(report(), tags("=1+1"))
-    assert row(one)[3] == "'=1+1"
+    assert to_csv(COLUMNS, [row(one)]).splitlines()[1].split(",")[3] == "'=1+1"
     assert "<script>alert" not in tag_page([audit(report(), tags("<script>alert(1)</script>"))], 0)
 
 

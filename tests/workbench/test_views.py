@@ -21,7 +21,7 @@ from inference.workbench.projections import grey, project
 from inference.workbench.windows import PRESETS, Preset, Window, windowed
 from storage.header import Header
 from tests.inference.findings_factory import findings_of
-from tests.inference.series_factory import SAGITTAL, save, set_pixels, stack_of
+from tests.inference.series_factory import SAGITTAL, save, set_pixels, stack_of, uid
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,26 @@ def test_a_sharp_texture_is_told_from_a_soft_one() -> None:
     air = kernel_evidence(np.full((3, 20, 20), -1000, np.int16), header)
     assert air.texture is None
     assert "too little soft tissue" in air.words()
+
+
+def test_what_cannot_be_drawn_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """A NIfTI file that is none, two patients in one series, two slices; and one that can be drawn."""
+    ct = tmp_path / "ct"
+    save(stack_of(5, spacing_mm=20.0, name="sound"), ct / "sound")
+    save(stack_of(2, name="short"), ct / "short")
+    save(
+        [
+            *stack_of(3, name="mixed", PatientID="1"),
+            *stack_of(1, first_number=9, origin=(0, 0, 15), name="mixed", PatientID="2"),
+        ],
+        ct / "mixed",
+    )
+    (ct / "a.nii").write_bytes(b"no NIfTI")
+    result = CliRunner().invoke(commands_view.app, [str(ct), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [f"{uid('sound')}.1"]
+    for words in ("not a NIfTI file", "PatientID differs within the series", "too few slices: 2"):
+        assert words in result.output
 
 
 def test_the_command_draws_every_plane_in_every_window(tmp_path: Path) -> None:
