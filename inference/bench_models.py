@@ -31,6 +31,7 @@ from inference.series import ReadVolume, volumes_of
 from inference.simulation.plan import SimulationPlan
 from inference.simulation.series import simulate
 from inference.volume import Volume
+from storage.bars import tracked
 
 T = TypeVar("T")
 
@@ -161,7 +162,7 @@ def alternating(
 ) -> dict[str, list[float]]:
     """Seconds a slice of each contender, one figure a round; each round begins with another contender."""
     seconds: dict[str, list[float]] = defaultdict(list)
-    for turn in range(rounds):
+    for turn in tracked("rounds", range(rounds), total=rounds):
         first = turn % len(runs)
         for contender in (*runs[first:], *runs[:first]):
             started = clock()

@@ -27,6 +27,7 @@ from inference.provenance import provenance
 from inference.results import BUILDERS, Inputs, LeftOut, ResultObject, build_results
 from inference.results.validate import check
 from inference.series import ReadVolume, volumes_of
+from storage.bars import tracked
 from storage.kinds import Kind
 
 SLICES: Final = 600
@@ -80,7 +81,8 @@ def bench(
     """
     with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
         inputs = inputs_of(series(Path(name) / "ct", slices, SPACING_MM), load())
-    costs = {str(kind): cost(kind, inputs, rounds) for kind in BUILDERS}
+    kinds = tracked("kinds of objects", BUILDERS, total=len(BUILDERS))
+    costs = {str(kind): cost(kind, inputs, rounds) for kind in kinds}
     count = len(inputs.volume.geometry.slices)
     return Figures(slices=count, rounds=rounds, peak_mb=peak_mb(), costs=costs)
 

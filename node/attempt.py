@@ -22,12 +22,29 @@ Owed = tuple[Delivery, Outgoing]
 """What is owed, and the object to send."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """Why results are not there, for two sorts of readers."""
+
+    words: str  # in the queue, behind a login: with the peer's own comment, which may name a patient
+    told: str  # in logs and events: without it
+
+    def within(self, frame: str) -> Why:
+        """The same in a longer sentence, in place of its {}."""
+        return Why(words=frame.replace("{}", self.words), told=frame.replace("{}", self.told))
+
+
+def plain(words: str) -> Why:
+    """Of what we say ourselves."""
+    return Why(words=words, told=words)
+
+
 @dataclass(kw_only=True)
 class Attempt:
     """What one attempt left undone; what was answered for good is settled already."""
 
-    later: list[tuple[Delivery, str]] = field(default_factory=list)  # refused for now, and the answer
-    unanswered: list[tuple[Delivery, str]] = field(default_factory=list)  # sent, and no answer seen
+    later: list[tuple[Delivery, Why]] = field(default_factory=list)  # refused for now, and the answer
+    unanswered: list[tuple[Delivery, Why]] = field(default_factory=list)  # sent, and no answer seen
     untried: list[Delivery] = field(default_factory=list)  # not sent
     trouble: Trouble | None = None  # why it ended early; None where the destination works
     why: str = ""  # the trouble in words
@@ -108,18 +125,23 @@ def _follow(
     for sent in sending:
         row = rows.pop(sent.sop_instance_uid)
         if sent.disposition is Disposition.UNKNOWN:
-            came.unanswered.append((row, words(sent)))
+            came.unanswered.append((row, why(sent)))
             if not answered:
-                came.trouble, came.why = Trouble.SILENT, words(sent)
+                came.trouble, came.why = Trouble.SILENT, why(sent).told
                 return
         elif sent.disposition is Disposition.LATER:
-            came.later.append((row, words(sent)))
+            came.later.append((row, why(sent)))
         else:
             on_answer(row, sent)
         answered = answered or sent.disposition is not Disposition.UNKNOWN
 
 
-def words(sent: Sent) -> str:
-    """A destination's answer in one line: status, its meaning, the peer's own comment."""
+def why(sent: Sent) -> Why:
+    """A destination's answer in one line: status, its meaning, and the peer's own comment."""
     status = "" if sent.status is None else f"{sent.status:04X} "
-    return f"{status}{sent.reason}{f' ({sent.comment})' if sent.comment else ''}"
+    said = f"{status}{sent.reason}"
+    return (
+        Why(words=f"{said} ({sent.comment})", told=f"{said} (with a comment)")
+        if sent.comment
+        else plain(said)
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,21 +16,25 @@ NOTE: Final = "config-author.json"
 
 
 def sign(root: Path, written: bytes, by: str) -> None:
-    """Say who is about to write these bytes. Best effort: without a storage root nobody asks."""
+    """Say who is about to write these bytes. Best effort: without a storage root nobody asks.
+
+    Nor is a change refused where the note cannot be written: it is then told as one by hand.
+    """
     if root.is_dir():
         note = json.dumps({"digest": _digest(written), "by": by})
         temporary = root / f".{NOTE}"
-        temporary.write_text(note)
-        temporary.replace(root / NOTE)
+        with suppress(OSError):
+            temporary.write_text(note)
+            temporary.replace(root / NOTE)
 
 
 def author(root: Path, read: bytes) -> str:
     """Who wrote these bytes."""
     try:
         note = json.loads((root / NOTE).read_text())
-    except (OSError, ValueError):
+        return str(note["by"]) if note["digest"] == _digest(read) else BY_HAND
+    except (OSError, ValueError, KeyError, TypeError):
         return BY_HAND
-    return str(note["by"]) if note["digest"] == _digest(read) else BY_HAND
 
 
 def _digest(data: bytes) -> str:

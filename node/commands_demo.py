@@ -21,6 +21,7 @@ from node.addresses import PeerAddress
 from node.echo import echo
 from node.small_pacs import SmallPacs
 from node.sr_text import sr_text
+from storage.bars import bar
 
 app: Final = typer.Typer()
 console: Final = Console()
@@ -90,11 +91,12 @@ def _ctnode(*arguments: str) -> list[str]:
 
 def _wait(condition: Callable[[], bool], patience_s: float, what: str) -> None:
     deadline = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > deadline:
-            console.print(f"Gave up waiting for {what}; see node.log", style="red")
-            raise typer.Exit(1)
-        time.sleep(0.2)
+    with bar(f"waiting for {what}", total=None):
+        while not condition():
+            if time.monotonic() > deadline:
+                console.print(f"Gave up waiting for {what}; see node.log", style="red")
+                raise typer.Exit(1)
+            time.sleep(0.2)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from node.addresses import PeerAddress, ae_title
@@ -60,7 +60,7 @@ def hostile(
         endless_bytes=endless_mb * BYTES_PER_MB,
     )
     try:
-        with _progress() as progress:
+        with _progress(silent=as_json) as progress:
             task = progress.add_task("", total=len(attacks))
             found: list[Outcome] = []
             for outcome in outcomes(aim, attacks):
@@ -79,9 +79,15 @@ def _titles(target: str, calling: str) -> tuple[PeerAddress, str]:
         raise ConfigError(f"--hostile: {error}") from error
 
 
-def _progress() -> Progress:
-    columns = (MofNCompleteColumn(), TextColumn("{task.description}"))
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+def _progress(*, silent: bool) -> Progress:
+    columns = (
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal)
 
 
 def _print(found: Sequence[Outcome], *, as_json: bool) -> None:

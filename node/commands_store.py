@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,10 +16,12 @@ from rich.table import Table
 
 from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
+from storage import bars, events
 from storage.errors import ConfigError, Damaged, Unavailable
 from storage.exporting import export
 from storage.inventory import Inventory, StoredInstance, inventory, kept_aside, stored_instances
 from storage.ledger import Ledger
+from storage.records import Event
 from storage.store import Store
 from storage.stores import open_store
 
@@ -48,7 +51,8 @@ def store_verify(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     with _opened(loaded) as (store, ledger):
         with ledger.reading() as connection:
             instances = [*stored_instances(connection), *kept_aside(connection)]
-        faults = {each: reason for each in instances if (reason := _fault(store, each)) is not None}
+        looked_at = bars.tracked("checking", instances, total=len(instances), silent=as_json)
+        faults = {each: reason for each in looked_at if (reason := _fault(store, each)) is not None}
     _report(len(instances), "read", faults, as_json)
 
 
@@ -65,15 +69,25 @@ def store_export(
     with _opened(loaded) as (store, ledger):
         with ledger.reading() as connection:
             instances = list(stored_instances(connection, series or None))
-        for each in instances:
+        for each in bars.tracked("writing", instances, total=len(instances), silent=as_json):
             try:
                 written += export(store, each, folder)
             except Damaged as error:
                 faults[each] = str(error)
+        if written:
+            _tell_exported(ledger, written, series, folder)
     if not instances:
         console.print(f"no instance is stored{f' of series {series}' if series else ''}", style="red")
         raise typer.Exit(1)
     _report(written, "written", faults, as_json)
+
+
+def _tell_exported(ledger: Ledger, written: int, series: str, folder: Path) -> None:
+    """Who asks what left the node finds it among the events, and in the audit trail."""
+    what = f"{written} instances of {f'series {series}' if series else 'all series'} to {folder.absolute()}"
+    about = Event(at=time.time(), kind="exported", subject="command line", detail=what)
+    with ledger.writing() as connection:
+        events.tell(connection, about)
 
 
 def _fault(store: Store, instance: StoredInstance) -> str | None:

@@ -162,9 +162,7 @@ class CommitmentAsking:
 def _words(response: Response | None) -> str:
     if response is None:
         return NO_RESPONSE
-    return (
-        f"the request for storage commitment was answered {response.status:04X} {response.comment}".rstrip()
-    )
+    return f"the request for storage commitment was answered {response.words}"
 
 
 def _ids(rows: Sequence[Unproven]) -> list[int]:

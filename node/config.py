@@ -18,6 +18,7 @@ from node.config_audit import Audit
 from node.config_console import Console
 from node.config_environment import overlay
 from node.config_network import Node, Peer, Tls
+from node.config_oidc import Oidc
 from node.config_results import OtherDestination
 from node.config_sections import Assembly, Commitment, Delivery, Inference, Proof, Query, Storage
 from node.config_source import Key, Problem, Source, dotted, parsed, text_of
@@ -33,6 +34,7 @@ __all__: Final = [
     "Delivery",
     "Inference",
     "Node",
+    "Oidc",
     "OtherDestination",
     "Peer",
     "Proof",
@@ -72,6 +74,7 @@ class Config(Section):
     commitment: Commitment = Commitment()
     proof: Proof = Proof()
     console: Console = Console()
+    oidc: Oidc = Oidc()
     audit: Audit = Audit()
 
     @field_validator("peers")
@@ -100,6 +103,18 @@ class Config(Section):
             for name in peer.query_for:
                 if name not in known:
                     raise ValueError(f"peers[{index}].query_for: {name!r} is no peer that may send")
+        return value
+
+    @field_validator("oidc")
+    @classmethod
+    def _comes_back_by_tls(cls, value: Oidc, info: ValidationInfo) -> Oidc:
+        console = info.data.get("console")
+        is_https = value.origin is not None and value.origin.startswith("https:")
+        if console is not None and is_https and not (console.is_tls or console.trusted_proxies):
+            raise ValueError(
+                f"origin: {value.origin} begins with https, but nobody speaks TLS for the console: "
+                "give console.certificate and console.key, or console.trusted_proxies"
+            )
         return value
 
     @field_validator("tls")

@@ -20,7 +20,12 @@ class Audit(Section):
     """Who did what with which study: DICOM audit messages (PS3.15 A.5)."""
 
     enabled: bool = True  # whether anything is audited
-    file: Annotated[Path, Field(strict=False)] | None = None  # None: FILE_NAME in the storage root
+    file: Annotated[Path, Field(strict=False)] | None = (
+        None  # that grows; None: FILE_NAME in the storage root
+    )
+    file_mb: Annotated[int, Field(ge=1)] = 64  # megabytes after which another file is begun
+    file_days: Annotated[int, Field(ge=1)] = 30  # days after which it is
+    retention_days: Annotated[int, Field(ge=0)] = 0  # after which a file that ended is removed; 0: never
     syslog_host: Host | None = None  # gets every message too; None: there is only the file
     syslog_port: Port = 6514  # of syslog over TLS, RFC 5425 4.1
     syslog_authorities: Annotated[Path, Field(strict=False)] | None = None  # who signs its certificate, PEM

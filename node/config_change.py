@@ -16,13 +16,16 @@ from node.config import Config
 from storage.errors import ConfigError
 
 WHOLE: Final = frozenset(
-    {"peers", "destinations", "assembly", "delivery", "query", "commitment", "proof", "inference"}
+    {"peers", "destinations", "assembly", "delivery", "query", "commitment", "proof", "inference", "oidc"}
 )
 """Sections that are taken over while the node runs."""
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     "node": frozenset({"max_associations", "network_timeout_s", "max_instance_mb"}),
     "storage": frozenset({"reserve_mb", "retention_days"}),
-    "console": frozenset({"idle_minutes", "session_hours"}),
+    "console": frozenset({"idle_minutes", "session_hours", "metrics_from"}),
+    "audit": frozenset(
+        {"file_mb", "file_days", "retention_days", "syslog_host", "syslog_port", "syslog_authorities"}
+    ),
 }
 """Keys of other sections that are, too."""
 NAMED: Final = {"peers": "peer", "destinations": "destination"}

@@ -87,6 +87,13 @@ def parsed(text: str, path: Path) -> Source:
         ConfigError: it is not one YAML document.
     """
     try:
+        return _parsed(text, path)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {UNPLACED}: lists or mappings in each other without end") from error
+
+
+def _parsed(text: str, path: Path) -> Source:
+    try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
         raise ConfigError(_syntax(error, text).line(str(path))) from error

@@ -10,6 +10,20 @@ REMEMBERED: Final = 1000
 """How many are remembered; a port scanner cannot fill the memory."""
 
 
+class Limit:
+    """So many a minute. For one thread at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._minute, self._count = 0, 0
+
+    def counted(self, now: float) -> int:
+        """One more in this minute: by how many it is then beyond the most, 0 or less while it is not."""
+        minute = int(now // SILENCE_S)
+        self._minute, self._count = minute, self._count + 1 if minute == self._minute else 1
+        return self._count - self._most
+
+
 class Damper:
     """Remembers what was told. For one thread at a time."""
 

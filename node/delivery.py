@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from node.attempt import Owed, attempt
+from node.attempt import Owed, attempt, plain
 from node.config import Config
 from node.delivery_jobs import delivery_job, enqueue_in_turns
 from node.destinations import Destination, destination, destinations
@@ -84,7 +84,7 @@ class Delivering:
         due = self._due(waiting)  # the rest has its own job
         found = destination(self._config, name)
         if found is None:
-            self._settling.bury(due, f"{name} is no longer a destination in the configuration")
+            self._settling.bury(due, plain(f"{name} is no longer a destination in the configuration"))
         elif due and (circuit is None or circuit.next_try_at is None):
             self._try(due, found)
 
@@ -149,7 +149,7 @@ class Delivering:
             try:
                 objects.append((row, Outgoing.of_file(self._blobs.absolute(row.result.path))))
             except Refused as error:
-                self._settling.bury([row], str(error))
+                self._settling.bury([row], plain(str(error)))
         return objects
 
 

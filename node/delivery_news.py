@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from node.attempt import Why
 from storage import deliveries, events
 from storage.logs import log
 from storage.records import Circuit, Delivery, Event
@@ -48,12 +49,12 @@ def _newest(connection: Connection, destination: str, kinds: Sequence[str]) -> E
     return next((event for event in found if event.kind in kinds), None)
 
 
-def bury(connection: Connection, rows: Sequence[Delivery], reason: str, now: float) -> list[Delivery]:
+def bury(connection: Connection, rows: Sequence[Delivery], why: Why, now: float) -> list[Delivery]:
     """These are dead letters, and an event each; what was withdrawn meanwhile is none. Returns which are."""
     owed = [row for row in deliveries.find(connection, [row.id for row in rows]) if row.state in OWED]
-    deliveries.give_up(connection, [row.id for row in owed], error=reason, now=now)
+    deliveries.give_up(connection, [row.id for row in owed], error=why.words, now=now)
     for row in owed:
-        detail = f"{row.result.kind} to {row.destination}: {reason}"
+        detail = f"{row.result.kind} to {row.destination}: {why.told}"
         subject = row.result.series_instance_uid
         events.tell(connection, Event(at=now, kind="dead letter", subject=subject, detail=detail))
     return owed

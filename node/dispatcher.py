@@ -115,6 +115,7 @@ class Dispatcher:
             (RECONCILE_S, self.reconcile),
             (OVERDUE_S, self.remind),
             (RETENTION_S, self.retire),
+            (RETENTION_S, lambda: self._retire_audit(auditing)),
         ]
         _keep_pace(paces, stopping)
 
@@ -201,6 +202,11 @@ class Dispatcher:
             log().info("series aged out", count=count)
         if given_back := retention.give_back(self._store, self._ledger):
             log().info("segments given back", count=given_back)
+
+    def _retire_audit(self, auditing: Auditing) -> None:
+        """The same for files of the audit trail, when `retire` has looked at the clock."""
+        if self._monotonic() >= self._retires_from:
+            auditing.retire()
 
 
 def _begin(calls: Calls, name: str, call: Callable[[], None]) -> None:

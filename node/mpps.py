@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from node.answers import Answer, NotDone, items, named, text, uid
 from storage import steps
+from storage.blobs import is_uid
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Step
@@ -134,7 +135,8 @@ class PerformedSteps:
         with self._ledger.writing() as connection:
             step = steps.find(connection, sop_instance_uid)
             if step is None or step.calling_ae != calling_ae:
-                raise NotDone(Answer.NO_SUCH_INSTANCE, f"{calling_ae} began no step {sop_instance_uid}")
+                which = sop_instance_uid if is_uid(sop_instance_uid) else "of a UID that is none"
+                raise NotDone(Answer.NO_SUCH_INSTANCE, f"{calling_ae} began no step {which}")
             if not STEP_NEXT[step.state]:
                 raise NotDone(Answer.FINAL, ENDED)
             change = read_change(ds)

@@ -14,7 +14,7 @@ from node.listening import Bound
 from node.reloading import Reloading
 from node.running import LEDGER_URL, RUNNING
 from node.supervisor import Child, Supervisor, Takes
-from storage import events, logs, workflows
+from storage import events, heartbeats, logs, workflows
 from storage.errors import LedgerDown
 from storage.ledger import Ledger
 from storage.logs import log
@@ -39,6 +39,7 @@ def serve(config: Config, config_path: Path, *, receivers_only: bool = False) ->
     ledger.migrate()
     workflows.prepare(ledger)
     with ledger.writing() as connection:
+        heartbeats.forget_receivers(connection)
         events.tell(connection, listening.event(config, time.time()))
     ledger.close()
     os.environ[LEDGER_URL] = config.storage.database_url

@@ -89,8 +89,7 @@ class Questions:
             raise PeerUnavailable(f"{self._called} does not answer the query")
         response, matches = answer
         if response.status != SUCCESS:
-            why = f"{response.status:04X} {response.comment}".rstrip()
-            raise Declined(f"{self._called} answers the query with {why}")
+            raise Declined(f"{self._called} answers the query with {response.words}")
         try:
             return [decoded(match, syntax) for match in matches]
         except NotDone as error:

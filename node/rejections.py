@@ -1,5 +1,7 @@
 """Rejected callers, told once a minute each: a modality that retries every second floods nothing.
 
+Nor does somebody who calls himself otherwise each time: so many are told in a minute, and all are counted.
+
 The log is told at once, the ledger by a thread of its own: no caller waits for a database to be rejected.
 """
 
@@ -13,7 +15,7 @@ from collections import Counter as Counts
 from contextlib import suppress
 from typing import Final
 
-from node.damping import Damper
+from node.damping import Damper, Limit
 from node.peers import Admitted
 from storage import events, tallies
 from storage.errors import Unavailable
@@ -22,6 +24,8 @@ from storage.logs import log
 from storage.records import Association, Event
 from storage.tallies import Counter
 
+TOLD_MAX: Final = 60
+"""In a minute, of all callers together."""
 WAITING_MAX: Final = 100
 """How many wait for the ledger; more stand in the log alone."""
 COUNT_S: Final = 5.0
@@ -36,6 +40,7 @@ class Rejections:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._damper = Damper()
+        self._limit = Limit(TOLD_MAX)
         self._counts: Counts[str] = Counts()  # by reason; not in the ledger yet
         self._lock = threading.Lock()
         self._until = math.inf  # monotonic: then the rest stands in the log alone
@@ -61,6 +66,11 @@ class Rejections:
             self._counts[admitted.admission.value] += 1
             if not self._damper.is_news(key, now):
                 return
+            beyond = self._limit.counted(now)
+        if beyond > 0:
+            if beyond == 1:
+                log().warning("rejections not told", address=association.address, count=TOLD_MAX)
+            return
         log().warning(
             "association rejected",
             calling_ae=association.calling_ae,

@@ -90,6 +90,8 @@ class Reloading:
         except OSError as error:
             reason = f"it cannot be handed over: {error.strerror}"
             log().error("configuration refused", path=str(self._path), reason=reason)
+        except Exception:  # noqa: BLE001 - the edge of the supervisor: no file may end the node
+            log().exception("configuration not taken over", path=str(self._path))
 
     def _take_over(self, changed: Change, by: str) -> None:
         if changed.taken:

@@ -57,7 +57,12 @@ class Response:
     """What a peer answered to one request."""
 
     status: int  # (0000,0900)
-    comment: str  # (0000,0902) Error Comment, '' without
+    comment: str  # (0000,0902) Error Comment, '' without; it may name a patient
+
+    @property
+    def words(self) -> str:
+        """For logs and events: the comment stays where it is."""
+        return f"{self.status:04X}{' (with a comment)' if self.comment else ''}"
 
 
 class NotAssociated(Exception):

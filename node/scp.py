@@ -37,6 +37,7 @@ from node.upper_layer.storing import Partners, StoreScp
 from node.upper_layer.strangers import Stranger, Strangers
 from node.upper_layer.tls_wire import TlsWire
 from node.upper_layer.wire import PlainWire, Wire
+from storage.blobs import UID_MAX_LENGTH
 from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
@@ -285,6 +286,7 @@ def _context_admission(request: Request) -> Admitted | None:
     name = request.application_context
     if name == APPLICATION_CONTEXT:
         return None
+    shown = name[:UID_MAX_LENGTH]  # a stranger may send 65,535 characters
     return Admitted(
-        admission=Admission.APPLICATION_CONTEXT_UNKNOWN, reason=f"application context {name} is not DICOM's"
+        admission=Admission.APPLICATION_CONTEXT_UNKNOWN, reason=f"application context {shown} is not DICOM's"
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from node import breaker, delivery_news
-from node.attempt import Attempt, words
+from node.attempt import Attempt, Why, plain, why
 from node.config import Config
 from node.delivery_jobs import delivery_job, enqueue_all, enqueue_in_turns, probe_job
 from node.destinations import Destination
@@ -22,7 +22,7 @@ from storage.logs import log
 from storage.records import Circuit, Delivery
 from storage.workflows import Job, Jobs
 
-Pairs = Sequence[tuple[Delivery, str]]
+Pairs = Sequence[tuple[Delivery, Why]]
 """Deliveries, and why each of them waits."""
 Move = Callable[[Connection, Delivery, float, str], None]
 """Makes a delivery wait until a time, for a reason."""
@@ -41,11 +41,11 @@ class SettlingDeliveries:
     def answered(self, destination: Destination, row: Delivery, sent: Sent) -> None:
         """The destination took an object, or refused it for good."""
         if sent.disposition.settled:
-            self._stored(row, words(sent))
+            self._stored(row, why(sent).told)
         elif sent.disposition is Disposition.NOT_TAKEN:
-            self._not_taken(destination, row, words(sent))
+            self._not_taken(destination, row, why(sent))
         else:
-            self.bury([row], words(sent))
+            self.bury([row], why(sent))
 
     def _stored(self, row: Delivery, reason: str) -> None:
         with self._ledger.writing() as connection:
@@ -58,7 +58,7 @@ class SettlingDeliveries:
             reason=reason,
         )
 
-    def _not_taken(self, destination: Destination, row: Delivery, reason: str) -> None:
+    def _not_taken(self, destination: Destination, row: Delivery, said: Why) -> None:
         """Another kind goes in its place, where one is configured and there is an object of it.
 
         In place of what a later revision replaced on its way, nothing goes.
@@ -68,23 +68,24 @@ class SettlingDeliveries:
             siblings = outcomes.results_of(connection, result.series_instance_uid, result.revision)
             kind, found = in_place_of(result, destination, siblings)
             if found is not None:
-                words = f"{reason}; {kind} goes instead"
+                words = f"{said.words}; {kind} goes instead"
                 wanted = deliveries.withdraw(connection, [row.id], reason=words, now=now)
                 if wanted and deliveries.owe(connection, found.sop_instance_uid, destination.name, now):
                     suffix = f"instead/{row.id}/{row.attempts + 1}"
                     enqueue_all(connection, self._jobs, [row], key_suffix=suffix)
-            delivery_news.tell_not_taken(connection, destination.name, f"{result.kind}: {reason}", now)
+            delivery_news.tell_not_taken(connection, destination.name, f"{result.kind}: {said.told}", now)
         log().warning(
             "class not taken",
             destination=destination.name,
             instance=result.sop_instance_uid,
             sop_class=result.sop_class_uid,
-            reason=reason,
+            reason=said.told,
         )
         if found is None:
-            self.bury([row], reason if kind is None else f"{reason}; and there is no {kind} to go instead")
+            nothing = f"{{}}; and there is no {kind} to go instead"
+            self.bury([row], said if kind is None else said.within(nothing))
 
-    def bury(self, rows: Sequence[Delivery], reason: str) -> None:
+    def bury(self, rows: Sequence[Delivery], reason: Why) -> None:
         """These are dead letters."""
         with self._ledger.writing() as connection:
             dead = delivery_news.bury(connection, rows, reason, self._clock())
@@ -101,7 +102,7 @@ class SettlingDeliveries:
             again = None if after is None else after.next_try_at
             dead += self._postpone(connection, came.later, _refused_for_now, now)
             dead += self._postpone(connection, came.unanswered, _unanswered(now), now, again)
-            untried = [(row, came.why) for row in came.untried]
+            untried = [(row, plain(came.why)) for row in came.untried]
             dead += self._postpone(connection, untried, _untried, now, again)
             if before is not None and after is None:
                 self._closed(connection, before, freed, now)
@@ -140,10 +141,10 @@ class SettlingDeliveries:
             and row.id not in tried
             and review.withheld(connection, row.result.series_instance_uid) is None
         ]
-        return delivery_news.bury(connection, rows, self._given_up(after.reason), now)
+        return delivery_news.bury(connection, rows, self._given_up(plain(after.reason)), now)
 
-    def _given_up(self, why: str) -> str:
-        return f"given up after {self._give_up_days:g} days: {why}"
+    def _given_up(self, why: Why) -> Why:
+        return why.within(f"given up after {self._give_up_days:g} days: {{}}")
 
     def _postpone(
         self, connection: Connection, pairs: Pairs, move: Move, now: float, again: float | None = None
@@ -151,7 +152,7 @@ class SettlingDeliveries:
         """These wait: for the one try `again`, or for a job of their own. Returns those that are dead."""
         if not pairs:
             return []
-        first, why = pairs[0]
+        first, said = pairs[0]
         at = next_attempt(
             self._policy,
             attempts=first.attempts + 1,
@@ -161,14 +162,17 @@ class SettlingDeliveries:
         )
         if at is None:
             rows = [row for row, _why in pairs]
-            return delivery_news.bury(connection, rows, self._given_up(why), now)
+            return delivery_news.bury(connection, rows, self._given_up(said), now)
         if again is None:
             self._jobs.enqueue(connection, _next(first, at - now))
         until = again or at
         for row, reason in pairs:
-            move(connection, row, until, reason)
+            move(connection, row, until, reason.words)
         log().warning(
-            "delivery postponed", destination=first.destination, seconds=round(until - now, 1), reason=why
+            "delivery postponed",
+            destination=first.destination,
+            seconds=round(until - now, 1),
+            reason=said.told,
         )
         return []
 

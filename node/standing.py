@@ -13,7 +13,7 @@ from node.completion import waits_for
 from node.config import Assembly
 from storage import arrivals, circuits, deliveries, events, expectations, outcomes
 from storage.records import Association, Circuit, Delivery, Event, Expectation, ResultRow, Series, VolumeRow
-from storage.states import DeliveryState
+from storage.states import DeliveryState, SeriesState
 
 RECENT_SERIES = 20
 RECENT_EVENTS = 10
@@ -61,10 +61,11 @@ def series_standing(
     series = arrivals.find_series(connection, series_instance_uid)
     if series is None:
         return None
+    is_receiving = series.state is SeriesState.RECEIVING
     return SeriesStanding(
         series=series,
         expectations=expectations.expected(connection, [series_instance_uid]).get(series_instance_uid, ()),
-        waits=waits_for(connection, assembly, series_instance_uid, now),
+        waits=waits_for(connection, assembly, series_instance_uid, now) if is_receiving else None,
         volumes=tuple(outcomes.volumes_of(connection, series_instance_uid, series.revision)),
         held=tuple(outcomes.results_held(connection, series_instance_uid, series.revision)),
         deliveries=tuple(deliveries.deliveries_of(connection, series_instance_uid)),

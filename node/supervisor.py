@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from storage.logs import log
-from storage.process import SUPERVISED
+from storage.process import SUPERVISED, Terminal
 
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
@@ -65,10 +65,11 @@ class Supervisor:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; returns the exit code."""
+        """Run until SIGTERM or SIGINT, or until the terminal is closed; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
-        signal.signal(signal.SIGHUP, lambda *_: self.told_to_look())
+        terminal = Terminal()
+        signal.signal(signal.SIGHUP, lambda *_: self._hung_up(terminal))
         while not self.stopping.is_set():
             self.each_round()
             for child in self.children:
@@ -78,6 +79,13 @@ class Supervisor:
         for _, together in groupby(sorted(self.children, key=_stage), key=_stage):
             _stop(tuple(together))
         return 0
+
+    def _hung_up(self, terminal: Terminal) -> None:
+        """A signal handler: who closes the terminal ends what runs in it, anybody else asks to look again."""
+        if terminal.is_gone():
+            self.stopping.set()
+        else:
+            self.told_to_look()
 
     def hand_over(self, commands: Mapping[str, tuple[str, ...]]) -> None:
         """Have every process take over what runs now; `commands`: by role, what it is started with."""

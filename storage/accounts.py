@@ -1,6 +1,7 @@
 """Who may log in to the console, and who is logged in. Passwords are hashes here, tokens are digests.
 
-One administrator is always left: an account that is the last one keeps its role, and is not removed.
+One administrator with a password is always left: an account that is the last one keeps its role, and is not
+removed. Accounts of an identity provider are made by `storage.provided_accounts`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, exists, func, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, or_, select, update
 
 from storage import schema
 from storage.errors import Refused
@@ -17,6 +18,8 @@ from storage.ledger import insert_new
 from storage.states import Role
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+PROVIDED: Final = "oidc:"
+"""What the name of a provider's account begins with: no account with a password can have it."""
 REMEMBERED_S: Final = 30 * 86_400.0
 """How long a login is remembered after it ended: its address is then one that the account is known at."""
 SEEN_S: Final = 15.0
@@ -29,9 +32,11 @@ class Account:
 
     name: str  # in lower case
     role: Role
-    password: str  # its Argon2id hash
+    password: str | None  # its Argon2id hash; None: an identity provider vouches for it
     created_at: float
     changed_at: float  # when role or password were last changed
+    issuer: str | None = None  # of the identity provider
+    subject: str | None = None  # whom the provider means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,11 @@ class Session:
     opened_at: float
     seen_at: float  # last used by a person
 
+    @property
+    def is_provided(self) -> bool:
+        """Whether an identity provider vouches for the account."""
+        return self.account.startswith(PROVIDED)
+
 
 def checked_name(name: str) -> str:
     """A name as it is kept. Raises Refused."""
@@ -55,8 +65,10 @@ def checked_name(name: str) -> str:
 
 
 def are_there_any(connection: Connection) -> bool:
-    """Whether anybody may log in."""
-    return bool(connection.execute(select(exists(select(schema.account.c.name)))).scalar())
+    """Whether anybody has a password to log in with."""
+    table = schema.account
+    with_password = select(table.c.name).where(table.c.password.is_not(None))
+    return bool(connection.execute(select(exists(with_password))).scalar())
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -82,6 +94,7 @@ def add(connection: Connection, *, name: str, role: Role, password: str, now: fl
 
 def set_role(connection: Connection, name: str, role: Role, now: float) -> None:
     """Another role, from the next request on. Raises Refused."""
+    _is_ours(name)
     if role is not Role.ADMIN:
         _keep_an_administrator(connection, name)
     _change(connection, name, {"role": role, "changed_at": now})
@@ -92,6 +105,7 @@ def set_password(connection: Connection, name: str, password: str, now: float, *
 
     Raises Refused.
     """
+    _is_ours(name)
     _change(connection, name, {"password": password, "changed_at": now})
     table = schema.session
     of_it = (table.c.account == name, table.c.ended_at.is_(None), table.c.digest != keep)
@@ -111,6 +125,11 @@ def remove(connection: Connection, name: str) -> None:
         raise Refused(f"there is no account {name!r}")
 
 
+def _is_ours(name: str) -> None:
+    if name.startswith(PROVIDED):
+        raise Refused(f"the identity provider says what {name!r} may do, and how it logs in")
+
+
 def _change(connection: Connection, name: str, values: dict[str, Any]) -> None:
     table = schema.account
     if not connection.execute(update(table).where(table.c.name == name).values(**values)).rowcount:
@@ -120,7 +139,11 @@ def _change(connection: Connection, name: str, values: dict[str, Any]) -> None:
 def _keep_an_administrator(connection: Connection, name: str) -> None:
     table = schema.account
     administrators = (
-        connection.execute(select(table.c.name).where(table.c.role == Role.ADMIN)).scalars().all()
+        connection.execute(
+            select(table.c.name).where(table.c.role == Role.ADMIN, table.c.password.is_not(None))
+        )
+        .scalars()
+        .all()
     )
     if list(administrators) == [name]:
         raise Refused(f"{name!r} is the last administrator: make another one first")
@@ -133,9 +156,12 @@ def open_session(connection: Connection, *, digest: str, account: str, address: 
 
 
 def find_session(
-    connection: Connection, digest: str, *, seen_after: float, opened_after: float
+    connection: Connection, digest: str, *, seen_after: float, opened_after: float, issuer: str | None = None
 ) -> Session | None:
-    """A session that neither ended nor was left alone, nor is too old."""
+    """A session that neither ended nor was left alone, nor is too old.
+
+    `issuer`: of the identity provider that is believed; accounts of any other have no session.
+    """
     session, account = schema.session, schema.account
     row = connection.execute(
         select(session, account.c.role)
@@ -145,6 +171,7 @@ def find_session(
             session.c.ended_at.is_(None),
             session.c.seen_at > seen_after,
             session.c.opened_at > opened_after,
+            or_(account.c.issuer.is_(None), account.c.issuer == issuer),
         )
     ).first()
     if row is None:
@@ -165,11 +192,25 @@ def end_session(connection: Connection, digest: str, now: float) -> None:
     )
 
 
+def end_sessions(connection: Connection, account: str, now: float) -> None:
+    """Nobody is logged in as this account any more."""
+    table = schema.session
+    of_it = (table.c.account == account, table.c.ended_at.is_(None))
+    connection.execute(update(table).where(*of_it).values(ended_at=now))
+
+
 def is_known_at(connection: Connection, account: str, address: str) -> bool:
     """Whether this account has logged in from this address before."""
     table = schema.session
     before = select(table.c.digest).where(table.c.account == account, table.c.address == address)
     return bool(connection.execute(select(exists(before))).scalar())
+
+
+def has_logged_in_with(connection: Connection, account: str, digest: str) -> bool:
+    """Whether this account has begun a session of this digest, within the time that one is remembered."""
+    table = schema.session
+    begun = select(table.c.digest).where(table.c.account == account, table.c.digest == digest)
+    return bool(connection.execute(select(exists(begun))).scalar())
 
 
 def open_sessions(connection: Connection, *, seen_after: float) -> dict[str, int]:

@@ -21,10 +21,10 @@ NUMBER: Final = 1
 class Trail:
     """How far the file and the syslog server are."""
 
-    file_bytes: int = 0  # of the file that are settled in the ledger
+    file_bytes: int = 0  # of all files, one after the other, that are settled in the ledger
     file_digest: str = "0" * 64  # of the last settled line
     lines: int = 0  # that are settled
-    sent_bytes: int = 0  # of the file that the syslog server has
+    sent_bytes: int = 0  # of all files that the syslog server has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def keep(connection: Connection, reached: Trail) -> None:
 
 
 def sent(connection: Connection, sent_bytes: int) -> None:
-    """The syslog server has so much of the file."""
+    """The syslog server has so much of the files."""
     table = schema.audit_trail
     connection.execute(update(table).where(table.c.number == NUMBER).values(sent_bytes=sent_bytes))
 
@@ -104,7 +104,7 @@ def exported(connection: Connection, limit: int) -> list[Exported]:
         select(
             delivery.id,
             delivery.destination,
-            delivery.settled_at,
+            func.coalesce(delivery.stored_at, delivery.settled_at).label("at"),
             result.sop_class_uid,
             series.study_instance_uid,
         )
@@ -120,7 +120,7 @@ def exported(connection: Connection, limit: int) -> list[Exported]:
             destination=row.destination,
             study_instance_uid=row.study_instance_uid,
             sop_class_uid=row.sop_class_uid,
-            at=row.settled_at,
+            at=row.at,
         )
         for row in rows
     ]
@@ -135,11 +135,12 @@ TABLES: Final[dict[str, Table]] = {
 
 
 def done(connection: Connection, sources: Collection[str]) -> None:
-    """These are written, as their lines name them: kind:key or kind:key,key."""
+    """These are written, as their lines name them: kind:key or kind:key,key. Other kinds have no rows."""
     keys: dict[str, list[str]] = {kind: [] for kind in TABLES}
     for source in sources:
         kind, _, named = source.partition(":")
-        keys[kind] += named.split(",")
+        if kind in keys:
+            keys[kind] += named.split(",")
     for kind, table in TABLES.items():
         found = keys[kind] if kind == "association" else [int(key) for key in keys[kind]]
         if found:

@@ -13,6 +13,8 @@ from storage.outcomes import result_of
 from storage.records import Delivery
 from storage.states import DELIVERY_NEXT, OWED, DeliveryState
 
+NOT_THERE: Final[dict[str, Any]] = {"stored_at": None, "committed_at": None, "verified_at": None}
+"""Of a delivery whose result the destination has not, or not yet."""
 IDS_AT_ONCE: Final = 1000
 """How many rows one statement names: PostgreSQL takes 65 535 parameters, SQLite 32 766 by default."""
 
@@ -51,6 +53,7 @@ def _waiting_from(now: float) -> dict[str, Any]:
         "settled_at": None,
         "created_at": now,
         "next_attempt_at": now,
+        **NOT_THERE,
     }
 
 
@@ -75,6 +78,22 @@ def waiting_for(connection: Connection, destination: str) -> list[Delivery]:
 def unsettled(connection: Connection) -> list[Delivery]:
     """Everything that waits or is dead, oldest first."""
     return _select(connection, schema.delivery.c.state.in_((*OWED, DeliveryState.DEAD)))
+
+
+def oldest(connection: Connection, states: Collection[DeliveryState], limit: int) -> list[Delivery]:
+    """So many deliveries in one of these states, the oldest first."""
+    return _select(connection, schema.delivery.c.state.in_(states), limit=limit)
+
+
+def ids_in(
+    connection: Connection, states: Collection[DeliveryState], *, destination: str | None = None
+) -> list[int]:
+    """The numbers of all deliveries in one of these states, to one destination or to all; oldest first."""
+    table = schema.delivery.c
+    statement = select(table.id).where(table.state.in_(states)).order_by(table.created_at, table.id)
+    if destination is not None:
+        statement = statement.where(table.destination == destination)
+    return list(connection.execute(statement).scalars())
 
 
 def find(connection: Connection, ids: Collection[int]) -> list[Delivery]:
@@ -106,6 +125,8 @@ def stored(connection: Connection, ids: Sequence[int], now: float) -> None:
         "settled_at": now,
         "next_attempt_at": None,
         "last_error": None,
+        **NOT_THERE,
+        "stored_at": now,
     }
     _update(connection, ids, (*OWED, DeliveryState.WITHDRAWN), values, attempts=1)
 
@@ -176,13 +197,14 @@ def _update(
     return changed
 
 
-def _select(connection: Connection, *conditions: Any) -> list[Delivery]:
+def _select(connection: Connection, *conditions: Any, limit: int | None = None) -> list[Delivery]:
     result, delivery = schema.result, schema.delivery
     rows = connection.execute(
         select(delivery, *[c for c in result.c if c.name not in delivery.c])
         .join(result, result.c.sop_instance_uid == delivery.c.sop_instance_uid)
         .where(*conditions)
         .order_by(delivery.c.created_at, delivery.c.id)
+        .limit(limit)
     )
     return [_delivery(row) for row in rows]
 
@@ -199,4 +221,7 @@ def _delivery(row: Row[Any]) -> Delivery:
         last_error=row.last_error,
         settled_at=row.settled_at,
         sent_at=row.sent_at,
+        stored_at=row.stored_at,
+        committed_at=row.committed_at,
+        verified_at=row.verified_at,
     )

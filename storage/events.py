@@ -15,12 +15,22 @@ def tell(connection: Connection, event: Event) -> None:
     )
 
 
-def recent(connection: Connection, limit: int, *, subject: str | None = None) -> list[Event]:
-    """The newest events, newest first; of one subject, or of all."""
+def recent(
+    connection: Connection,
+    limit: int,
+    *,
+    subject: str | None = None,
+    kind: str | None = None,
+    until: float | None = None,
+) -> list[Event]:
+    """The newest events, newest first: of one subject, of one kind, up to a time, or of all."""
     table = schema.event
     statement = select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
-    if subject is not None:
-        statement = statement.where(table.c.subject == subject)
+    for column, wanted in ((table.c.subject, subject), (table.c.kind, kind)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    if until is not None:
+        statement = statement.where(table.c.at <= until)
     return [
         Event(at=row.at, kind=row.kind, subject=row.subject, detail=row.detail)
         for row in connection.execute(statement)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
 from storage import schema
+from storage.expectations import batches
 from storage.states import ARRIVED, OWED, SeriesState
 
 
@@ -59,31 +61,50 @@ def results_waiting(connection: Connection) -> dict[str, Waiting]:
 def delays_s(connection: Connection, since: float) -> list[float]:
     """From the last slice of a series to the first of its results at a destination; of series since then."""
     series, result, delivery = schema.series.c, schema.result.c, schema.delivery.c
-    rows = connection.execute(
-        select(series.last_received_at, func.min(delivery.settled_at))
+    statement = (
+        select(series.last_received_at, func.min(delivery.stored_at))
         .join(schema.result, result.series_instance_uid == series.series_instance_uid)
         .join(schema.delivery, delivery.sop_instance_uid == result.sop_instance_uid)
         .where(
-            series.last_received_at >= since,
-            delivery.state.in_(ARRIVED),
-            delivery.settled_at >= series.last_received_at,  # not what an earlier revision sent
+            func.coalesce(delivery.state, "").in_(ARRIVED),  # not by its index: nearly all have arrived
+            delivery.stored_at >= series.last_received_at,  # not what an earlier revision sent
         )
         .group_by(series.series_instance_uid, series.last_received_at)
     )
-    return [settled_at - last_received_at for last_received_at, settled_at in rows]
+    return [
+        stored_at - last_received_at
+        for uids in batches(_since(connection, since))
+        for last_received_at, stored_at in connection.execute(
+            statement.where(series.series_instance_uid.in_(uids))
+        )
+    ]
+
+
+def _since(connection: Connection, since: float) -> list[str]:
+    """Series of which an instance came since then.
+
+    Asked for first: without statistics, a database begins with everything that a destination ever got.
+    """
+    series = schema.series.c
+    rows = connection.execute(select(series.series_instance_uid).where(series.last_received_at >= since))
+    return list(rows.scalars())
 
 
 def findings(connection: Connection, since: float) -> dict[tuple[str, str], int]:
     """(name, value) of findings -> volumes; of the present revisions of series since then."""
     series, volume, finding = schema.series.c, schema.volume.c, schema.finding.c
-    rows = connection.execute(
+    statement = (
         select(finding.name, finding.value, func.count())
         .join(schema.volume, volume.id == finding.volume_id)
         .join(schema.series, series.series_instance_uid == volume.series_instance_uid)
-        .where(series.last_received_at >= since, volume.revision == series.revision)
+        .where(volume.revision == series.revision)
         .group_by(finding.name, finding.value)
     )
-    return {(name, value): count for name, value, count in rows}
+    found: Counter[tuple[str, str]] = Counter()
+    for uids in batches(_since(connection, since)):
+        for name, value, count in connection.execute(statement.where(series.series_instance_uid.in_(uids))):
+            found[name, value] += count
+    return dict(found)
 
 
 def inferences(connection: Connection, *, after: int, since: float) -> Iterator[tuple[int, float, float]]:

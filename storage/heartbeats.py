@@ -28,6 +28,12 @@ def last(connection: Connection, names: Collection[str]) -> dict[str, float]:
     return {row.executor_id: row.at for row in rows}
 
 
+def forget_receivers(connection: Connection) -> None:
+    """Of whatever host: the node begins, so none of them lives. Of those that run jobs, see `workflows`."""
+    table = schema.heartbeat
+    connection.execute(delete(table).where(table.c.executor_id.like("%/receiver %")))
+
+
 def forget(connection: Connection, name: str) -> None:
     """It ended as it was told to."""
     connection.execute(delete(schema.heartbeat).where(schema.heartbeat.c.executor_id == name))

@@ -10,11 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from storage import schema
 from storage.records import Series
-from storage.states import SeriesState
+from storage.states import DeliveryState, SeriesState
 
 PAGE: Final = 50
 SHOWN: Final = ("body_part", "contrast", "L3")
@@ -38,6 +38,7 @@ class Line:
     series: Series
     calling_aes: tuple[str, ...]  # who sent to it, sorted
     findings: dict[str, tuple[str, ...]]  # of its present revision, by name: one value for each volume
+    results: dict[DeliveryState, int]  # how many of its results are where, over all destinations
 
     @property
     def key(self) -> tuple[float, str]:
@@ -53,7 +54,23 @@ def lines(connection: Connection, wanted: Wanted, limit: int = PAGE) -> list[Lin
     rows = connection.execute(newest.limit(limit)).all()
     uids = [row.series_instance_uid for row in rows]
     callers, found = _callers(connection, uids), _findings(connection, uids)
-    return [_line(row, callers, found) for row in rows]
+    results = _results(connection, uids)
+    return [
+        Line(
+            series=Series(**row._mapping),
+            calling_aes=tuple(sorted(callers.get(uid, ()))),
+            findings=found.get(uid, {}),
+            results=results.get(uid, {}),
+        )
+        for row, uid in zip(rows, uids, strict=True)
+    ]
+
+
+def known(connection: Connection, uids: Collection[str]) -> frozenset[str]:
+    """Those of these that are the UIDs of series in the ledger."""
+    table = schema.series.c
+    found = connection.execute(select(table.series_instance_uid).where(table.series_instance_uid.in_(uids)))
+    return frozenset(found.scalars())
 
 
 def count_by_state(connection: Connection) -> dict[SeriesState, int]:
@@ -61,12 +78,6 @@ def count_by_state(connection: Connection) -> dict[SeriesState, int]:
     table = schema.series
     rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
     return {SeriesState(state): count for state, count in rows}
-
-
-def _line(row: Row[Any], callers: dict[str, set[str]], found: dict[str, dict[str, tuple[str, ...]]]) -> Line:
-    series = Series(**row._mapping)
-    uid = series.series_instance_uid
-    return Line(series=series, calling_aes=tuple(sorted(callers.get(uid, ()))), findings=found.get(uid, {}))
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -154,4 +165,19 @@ def _findings(connection: Connection, uids: Collection[str]) -> dict[str, dict[s
     for uid, name, value in rows:
         of_series = found.setdefault(uid, {})
         of_series[name] = (*of_series.get(name, ()), value)
+    return found
+
+
+def _results(connection: Connection, uids: Collection[str]) -> dict[str, dict[DeliveryState, int]]:
+    """What a later revision replaced on its way is left out."""
+    result, delivery = schema.result.c, schema.delivery.c
+    rows = connection.execute(
+        select(result.series_instance_uid, delivery.state, func.count())
+        .join(schema.delivery, delivery.sop_instance_uid == result.sop_instance_uid)
+        .where(result.series_instance_uid.in_(uids), delivery.state != DeliveryState.WITHDRAWN)
+        .group_by(result.series_instance_uid, delivery.state)
+    )
+    found: dict[str, dict[DeliveryState, int]] = {}
+    for uid, state, count in rows:
+        found.setdefault(uid, {})[state] = count
     return found

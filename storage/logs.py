@@ -1,14 +1,15 @@
 """Logs: one JSON object a line on standard error, with allow-listed fields only.
 
-No patient data can reach a log: a field that is not listed here is dropped and named; of an exception
-that is not ours, and of a library's warning, only the place is written, because their words may quote
-the data set.
+No patient data can reach a log: a field that is not listed here is dropped and named; one that holds a UID
+holds nothing else, for what a sender puts there may be anything; of an exception that is not ours, and of a
+library's warning, only the place is written, because their words may quote the data set.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -62,6 +63,12 @@ ALLOWED: Final = frozenset(
 )
 
 
+UIDS: Final = frozenset({"study", "series", "instance", "transaction", "sop_class"})
+UID: Final = re.compile(r"[0-9.]{0,64}")
+"""PS3.5 9.1, as far as it goes to say that it holds no words."""
+NO_UID: Final = "(no UID)"
+
+
 def configure(process: str) -> None:
     """Set up logging for this process: libraries below WARNING are silent, what kills it is logged."""
     library = logging.StreamHandler(sys.stderr)
@@ -79,6 +86,7 @@ def configure(process: str) -> None:
             _name(process),
             _exception,
             _allow_listed,
+            _uids,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -123,6 +131,11 @@ def _allow_listed(_logger: WrappedLogger, _method: str, fields: EventDict) -> Ev
     dropped = sorted(set(fields) - ALLOWED)
     allowed = {name: value for name, value in fields.items() if name in ALLOWED}
     return allowed | {"dropped": dropped} if dropped else allowed
+
+
+def _uids(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    wrong = {name for name in UIDS.intersection(fields) if UID.fullmatch(str(fields[name])) is None}
+    return {name: NO_UID if name in wrong else value for name, value in fields.items()}
 
 
 class _LibraryFormatter(logging.Formatter):

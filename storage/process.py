@@ -1,4 +1,8 @@
-"""How a process of ours is told to stop (SIGTERM, SIGINT, its supervisor ends) and to look again (SIGHUP)."""
+"""How a process of ours is told to stop (SIGTERM, SIGINT, its supervisor ends) and to look again (SIGHUP).
+
+SIGHUP says two things: somebody asks a service to look at its configuration again, or the terminal of a
+program is gone. Which of the two it was, the terminal knows.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,19 @@ from typing import Final
 SUPERVISED: Final = "CTNODE_SUPERVISED"
 """Set in the environment of a child whose standard input is its supervisor's pipe."""
 STANDARD_INPUT: Final = 0
+STANDARD: Final = (STANDARD_INPUT, 1, 2)
+"""Descriptors by which a program has a terminal."""
+
+
+class Terminal:
+    """The terminal from which this process was started, if it was."""
+
+    def __init__(self) -> None:
+        self._descriptors = [number for number in STANDARD if os.isatty(number)]
+
+    def is_gone(self) -> bool:
+        """It was there, and was closed: the kernel answers for it no more (vhangup(2), EIO)."""
+        return bool(self._descriptors) and not any(os.isatty(number) for number in self._descriptors)
 
 
 def until_told_to_stop() -> threading.Event:

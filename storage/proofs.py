@@ -15,6 +15,8 @@ from storage.ledger import insert_new
 from storage.records import Delivery, Unproven
 from storage.states import ARRIVED, DeliveryState
 
+PROVEN_AT: Final = {DeliveryState.COMMITTED: "committed_at", DeliveryState.VERIFIED: "verified_at"}
+"""Where the time is kept at which a delivery came to a state."""
 AT_ONCE: Final = 1000
 """How many are looked up at once: one that is asked to commit for the first time may have all of a year."""
 
@@ -99,12 +101,12 @@ def send_again(connection: Connection, ids: Sequence[int], *, at: float, why: st
     ask_at(connection, ids, at, now=now)
     _count(connection, ids)
     values = {"settled_at": None, "created_at": now, "next_attempt_at": at, "last_error": why}
-    _move(connection, ids, DeliveryState.WAITING, **values)
+    _move(connection, ids, DeliveryState.WAITING, **values, **deliveries.NOT_THERE)
 
 
 def prove(connection: Connection, ids: Sequence[int], state: DeliveryState, now: float) -> None:
     """These are COMMITTED or VERIFIED; what is asked next begins anew."""
-    _move(connection, ids, state, settled_at=now, last_error=None)
+    _move(connection, ids, state, settled_at=now, last_error=None, **{PROVEN_AT[state]: now})
     _forget(connection, ids)
 
 

@@ -245,8 +245,11 @@ class Delivery:
     created_at: float
     next_attempt_at: float | None  # None when settled
     last_error: str | None  # why the last attempt failed, in words
-    settled_at: float | None  # when it was stored, withdrawn or declared dead
+    settled_at: float | None  # when it came to its state; None while it is owed
     sent_at: float | None = None  # when it last went out without an answer
+    stored_at: float | None = None  # when the destination said that it has it
+    committed_at: float | None = None  # when the destination took over responsibility (PS3.4 J)
+    verified_at: float | None = None  # when it was found under the right study
 
 
 @dataclass(frozen=True, kw_only=True)

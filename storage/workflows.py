@@ -71,7 +71,12 @@ class Job:
 
 def executor_id(role: str) -> str:
     """The stable name of this process: the same after a restart."""
-    return f"{socket.gethostname()}/{role}"
+    return f"{host()}/{role}"
+
+
+def host() -> str:
+    """The name of this machine, or of the container."""
+    return socket.gethostname()
 
 
 class Jobs:
@@ -123,7 +128,16 @@ class Jobs:
         ]
         for workflow in stranded:
             self._client.resume_workflows([workflow.workflow_id], queue_name=workflow.queue_name)
+        self._forget([row.executor_id for row in gone if row.executor_id.partition("/")[0] != host()], now)
         return [workflow.workflow_id for workflow in stranded]
+
+    def _forget(self, strangers: Sequence[str], now: float) -> None:
+        """The host has another name now, as a container's at each start: nobody waits for the old one."""
+        if strangers:
+            with self._ledger.writing() as connection:
+                beat = schema.heartbeat.c
+                are_gone = (beat.executor_id.in_(strangers), beat.at < now - LOST_AFTER_S)
+                connection.execute(schema.heartbeat.delete().where(*are_gone))
 
     def forget_before(self, at: float) -> int:
         """Remove the history of jobs that ended before a time. Returns how many."""

@@ -13,6 +13,7 @@ from inference.simulation.field import Field, field_of
 from inference.simulation.plan import Orientation, SimulationPlan
 from inference.simulation.shapes import Grid, Solid
 from inference.simulation.tissue import AIR_HU, hounsfield
+from storage.bars import tracked
 
 SAMPLE_MM: Final = 2.5  # a thicker slice is the mean of planes no further apart than this
 SLAB: Final = 24  # planes of z painted at once: bounds the memory
@@ -49,7 +50,7 @@ def _paint(plan: SimulationPlan, field: Field) -> Grid:
     slab = SLAB * field.samples(SAMPLE_MM)
     parts = [
         _mean(_slab(drawing, (z[at : at + slab] / sz, y / sy, x / sx), plan, field.painted_mm), plan, field)
-        for at in range(0, len(z), slab)
+        for at in tracked("drawing", range(0, len(z), slab), total=-(-len(z) // slab))
     ]
     return field.oriented(np.concatenate(parts))
 

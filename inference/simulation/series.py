@@ -18,6 +18,7 @@ from inference.simulation.instance import Place, ct_image
 from inference.simulation.plan import Orientation, SimulationPlan
 from inference.simulation.regions import RegionSpan, regions
 from inference.simulation.render import render_volume
+from storage.bars import tracked
 from storage.errors import ConfigError
 
 SIDECAR: Final = "simulated.json"
@@ -63,7 +64,7 @@ def simulate(directory: Path, plan: SimulationPlan) -> Simulated:
     _claim(directory)
     voxels, _ = render_volume(plan)
     files = []
-    for number, k in enumerate(_order(plan, len(voxels)), start=1):
+    for number, k in tracked("writing", enumerate(_order(plan, len(voxels)), start=1), total=len(voxels)):
         path = directory / f"IM{number:04d}.dcm"
         ct_image(plan, _place(plan, field, number, k), voxels[k]).save_as(path, enforce_file_format=True)
         files.append(path)

@@ -2,26 +2,31 @@
 
 Rows know whether they are audited. Lines are written first, then their rows are marked, in one transaction
 with how far the file is; a process that ends in between finds its lines behind that, and marks their rows.
+Each round looks first whether the file ends where the ledger says, and one process writes at a time.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
 from sqlalchemy import Connection
 
-from node.audit import chain, events
-from node.audit.chain import Broken, Line
+from node.audit import ageing, chain, events
+from node.audit.chain import Begin, Broken, Head, Line
 from node.audit.events import Transfer
-from node.audit.file import append, audit_file, behind
+from node.audit.file import append, behind
 from node.audit.message import Message, xml
+from node.audit.parts import Part, alone, audit_file, growing, next_unused, set_aside
 from node.config import Config
 from storage import audits
 from storage import events as ledger_events
 from storage.audits import Exported, Trail
+from storage.errors import Unavailable
 from storage.ledger import Ledger
 from storage.logs import log
 from storage.records import Event
@@ -29,6 +34,10 @@ from storage.records import Event
 BATCH: Final = 200
 """Rows of each sort in one round."""
 BROKEN: Final = "audit trail broken"
+AGAIN_S: Final = 60.0
+"""A file that is changed again so soon is changed by somebody who goes on: no other one is begun for that."""
+DAY_S: Final = 86_400.0
+MEGABYTE: Final = 1_000_000
 
 Source = tuple[str, float, list[Message]]
 """Which rows, when they happened, and what is said of them."""
@@ -39,61 +48,124 @@ class Auditing:
 
     def __init__(self, config: Config, ledger: Ledger, *, clock: Callable[[], float]) -> None:
         self._config, self._ledger, self._clock = config, ledger, clock
-        self._trail: Trail | None = None  # None until it is known how far the file is
+        self._path = audit_file(config)
+        self._broken_at = -math.inf  # when the file was last found changed
 
     def audit(self) -> None:
         """One round. Raises Unavailable: the file or the database does not take it; the next round tries."""
         if not self._config.audit.enabled:
             return
-        trail = self._trail if self._trail is not None else self._reached()
-        self._trail = None  # unless this round comes to its end
+        with alone(self._path) as is_alone:
+            if is_alone:  # else a process that is about to end, or another node, writes
+                self._round()
+
+    def _round(self) -> None:
+        with self._ledger.reading() as connection:
+            trail = audits.trail(connection)
+        trail = self._reached(trail)
         with self._ledger.reading() as connection:
             due = sorted(_due(connection, self._config.node.ae_title), key=lambda source: source[1])
         if due:
-            trail = self._write(due, trail)
-        self._trail = trail
+            self._write(due, trail)
 
-    def _reached(self) -> Trail:
+    def retire(self) -> None:
+        """Remove files that ended before `audit.retention_days`. Raises Unavailable, as `audit`."""
+        section = self._config.audit
+        if not section.enabled or not section.retention_days:
+            return
+        with alone(self._path) as is_alone:
+            if is_alone:
+                with self._ledger.reading() as connection:
+                    trail = audits.trail(connection)
+                is_sent = section.syslog_host is not None
+                for part, digest in ageing.over(
+                    self._path,
+                    before=self._clock() - section.retention_days * DAY_S,
+                    up_to=trail.sent_bytes if is_sent else trail.file_bytes,
+                ):
+                    trail = self._remove(part, digest, self._reached(trail))
+
+    def _remove(self, part: Part, digest: str, trail: Trail) -> Trail:
+        """The line that says so first: a file that is gone without one was taken away by somebody."""
+        message = events.aged_out(part.path.name, ae_title=self._config.node.ae_title, at=self._clock())
+        source = f"{chain.REMOVED}:{part.number}:{digest}"
+        trail = self._write([(source, message.at, [message])], trail)
+        ageing.remove(part)
+        log().info("audit file aged out", path=str(part.path))
+        return trail
+
+    def _reached(self, trail: Trail) -> Trail:
         """How far the file is, with what a process wrote that ended before it could say so."""
-        path = audit_file(self._config)
-        with self._ledger.reading() as connection:
-            trail = audits.trail(connection)
         try:
-            lines = behind(path, trail)
+            lines = behind(self._path, trail)
         except Broken as error:
-            log().error(BROKEN, path=str(path), reason=str(error))
             return self._begin_again(trail, str(error))
         if not lines:
             return trail
-        size = trail.file_bytes + sum(len(each.text()) + 1 for each in lines)
-        return self._settle(lines, size, trail)
+        if lines[0].source.startswith(f"{Begin.AGAIN}:"):  # it ended before it could tell
+            self._tell_broken("the audit file is not as it was written")
+        return self._settle(lines, sum(len(each.text()) + 1 for each in lines), trail)
 
     def _begin_again(self, trail: Trail, reason: str) -> Trail:
-        """Somebody changed the file: that is audited itself. Its chain does not hold any more, for good."""
-        path = audit_file(self._config)
+        """Somebody changed the file: that is audited itself. The file is kept as it is, and another begun."""
         now = self._clock()
-        about = Event(at=now, kind=BROKEN, subject=self._config.node.ae_title, detail=reason)
-        size = append(path, [])
-        reached = Trail(file_bytes=size, file_digest=trail.file_digest, lines=trail.lines)
+        if 0 <= now - self._broken_at < AGAIN_S:
+            raise Unavailable(f"{reason}; and so it was a moment ago: who else writes there?")
+        self._broken_at = now
+        log().error(BROKEN, path=str(self._path), reason=reason)
+        if self._path.exists():
+            part = growing(self._path)
+            set_aside(self._path, max(next_unused(self._path), part.number if part is not None else 1))
+        begun = self._head(trail, Begin.AGAIN).line()
+        size = append(self._path, [begun])
+        self._tell_broken(reason)
+        return self._settle([begun], size, trail)
+
+    def _tell_broken(self, reason: str) -> None:
+        subject = self._config.node.ae_title
         with self._ledger.writing() as connection:
-            ledger_events.tell(connection, about)
-            audits.keep(connection, reached)
-        return reached
+            ledger_events.tell(
+                connection, Event(at=self._clock(), kind=BROKEN, subject=subject, detail=reason)
+            )
+
+    def _head(self, trail: Trail, begin: Begin) -> Head:
+        return Head(
+            begin=begin,
+            number=next_unused(self._path),
+            begins_at=trail.file_bytes,
+            previous=trail.file_digest,
+        )
 
     def _write(self, due: list[Source], trail: Trail) -> Trail:
         """Rows of which nothing is audited have no line, and are done with all the same."""
-        lines, previous = [], trail.file_digest
+        lines: list[Line] = []
+        previous = trail.file_digest
         for source, _, messages in due:
             if messages:
+                lines = lines or self._begun(trail)
+                previous = lines[-1].sha256 if lines else previous
                 said = [xml(each, source=self._config.node.ae_title) for each in messages]
                 lines.append(chain.line(source, said, previous=previous))
-                previous = lines[-1].sha256
-        size = append(audit_file(self._config), lines) if lines else trail.file_bytes
+        size = append(self._path, lines) if lines else 0
         return self._settle(lines, size, trail, [source for source, _, _ in due])
+
+    def _begun(self, trail: Trail) -> list[Line]:
+        """The head of another file, where the one that grows is long enough; of the first one none."""
+        section, part = self._config.audit, growing(self._path)
+        if part is not None and ageing.is_ended(
+            part,
+            size_bytes=section.file_mb * MEGABYTE,
+            before=self._clock() - section.file_days * DAY_S,
+        ):
+            set_aside(self._path, part.number)
+            part = None
+        return [] if part is not None or not trail.file_bytes else [self._head(trail, Begin.PART).line()]
 
     def _settle(self, lines: list[Line], size: int, trail: Trail, sources: list[str] | None = None) -> Trail:
         digest = lines[-1].sha256 if lines else trail.file_digest
-        reached = Trail(file_bytes=size, file_digest=digest, lines=trail.lines + len(lines))
+        reached = replace(
+            trail, file_bytes=trail.file_bytes + size, file_digest=digest, lines=trail.lines + len(lines)
+        )
         with self._ledger.writing() as connection:
             audits.done(connection, [each.source for each in lines] if sources is None else sources)
             audits.keep(connection, reached)

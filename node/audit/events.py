@@ -17,6 +17,7 @@ APPLICATION_ACTIVITY: Final = Code(value="110100", meaning="Application Activity
 TRANSFERRED: Final = Code(value="110104", meaning="DICOM Instances Transferred")
 SECURITY_ALERT: Final = Code(value="110113", meaning="Security Alert")
 AUTHENTICATION: Final = Code(value="110114", meaning="User Authentication")
+AGED_OUT: Final = Code(value="audit-file-removed", meaning="Audit file aged out", scheme="99CTNODE")
 OPERATION: Final = Code(value="operation", meaning="Operation by a person", scheme="99CTNODE")
 
 START: Final = Code(value="110120", meaning="Application Start")
@@ -36,6 +37,7 @@ SOURCE: Final = Code(value="110153", meaning="Source Role ID")
 STUDY: Final = Code(value="110180", meaning="Study Instance UID")
 NODE_ID: Final = Code(value="110182", meaning="Node ID")
 ACCOUNT: Final = Code(value="11", meaning="User Identifier", scheme="RFC-3881")
+URI: Final = Code(value="12", meaning="URI", scheme="RFC-3881")
 SECURITY_RESOURCE: Final = "13"
 
 CHANGED_SECURITY: Final = ("account", "administrator", "password", "role")
@@ -103,8 +105,22 @@ def told(event: Event, *, ae_title: str) -> Message | None:
             return _by_person(event, ae_title)
         case "released":
             return _operation(event, ae_title)
+        case "exported":
+            return _operation(event, ae_title, person=event.subject)
         case _:
             return None
+
+
+def aged_out(file: str, *, ae_title: str, at: float) -> Message:
+    """A file of the trail is removed, as `audit.retention_days` says. Its object is that of A.5.3.2."""
+    return Message(
+        event=AGED_OUT,
+        action=Action.DELETE,
+        outcome=Outcome.SUCCESS,
+        at=at,
+        participants=(Participant(user_id="ctnode", role=APPLICATION, is_requestor=True, ae_title=ae_title),),
+        subjects=(Subject(id=file, kind=URI, name="Security Audit Log", role=SECURITY_RESOURCE),),
+    )
 
 
 def _activity(kind: Code, event: Event, ae_title: str) -> Message:
@@ -159,7 +175,7 @@ def _authentication(kind: Code, event: Event, outcome: Outcome, ae_title: str) -
         at=event.at,
         types=(kind,),
         participants=(
-            Participant(user_id=event.subject, is_requestor=True, address=address),
+            Participant(user_id=event.subject or "unknown", is_requestor=True, address=address),
             Participant(user_id="ctnode", ae_title=ae_title),
         ),
     )

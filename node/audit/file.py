@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from node.audit import chain
+from node.audit import chain, parts
 from node.audit.chain import Broken, Line
-from node.config import Config
-from node.config_audit import FILE_NAME
+from node.audit.parts import Part
 from storage.audits import Trail
 from storage.blobs import sync_folder
 from storage.errors import Unavailable
@@ -18,13 +18,8 @@ from storage.errors import Unavailable
 MODE: Final = 0o640
 
 
-def audit_file(config: Config) -> Path:
-    """Where the trail is."""
-    return config.audit.file or config.storage.root.absolute() / FILE_NAME
-
-
 def append(path: Path, lines: Sequence[Line]) -> int:
-    """Add lines, whole, and return the length of the file once they are on stable storage.
+    """Add lines, all or none, and return how many bytes they are once these are on stable storage.
 
     Raises:
         Unavailable: the disk does not take them.
@@ -33,21 +28,27 @@ def append(path: Path, lines: Sequence[Line]) -> int:
     try:
         is_new = not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, MODE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, MODE)
         with os.fdopen(descriptor, "ab", buffering=0) as file:
-            begun = os.fstat(descriptor).st_size
-            if begun and os.pread(descriptor, 1, begun - 1) != b"\n":  # somebody cut it: not into his line
-                data = b"\n" + data
-            if file.write(data) != len(data):
-                os.ftruncate(descriptor, begun)
-                raise Unavailable(f"the audit file {path} takes no more")
-            os.fsync(descriptor)
-            length = os.fstat(descriptor).st_size
+            _write(file.fileno(), data, path)
         if is_new:
             sync_folder(path.parent)
     except OSError as error:
         raise Unavailable(f"the audit file {path}: {error.strerror or error}") from error
-    return length
+    return len(data)
+
+
+def _write(descriptor: int, data: bytes, path: Path) -> None:
+    """What a failed fsync leaves in memory may never reach the disk: it is cut off, and written again."""
+    begun = os.fstat(descriptor).st_size
+    try:
+        if os.write(descriptor, data) != len(data):
+            raise Unavailable(f"the audit file {path} takes no more")
+        os.fsync(descriptor)
+    except (OSError, Unavailable):
+        with suppress(OSError):
+            os.ftruncate(descriptor, begun)
+        raise
 
 
 def behind(path: Path, trail: Trail) -> list[Line]:
@@ -60,40 +61,40 @@ def behind(path: Path, trail: Trail) -> list[Line]:
         Unavailable: the file cannot be read.
     """
     try:
-        if not path.exists() and trail.file_bytes == 0:
+        part = parts.growing(path)
+        if part is None:
+            _between(path, trail)
             return []
-        with path.open("rb+") as file:
-            if os.fstat(file.fileno()).st_size < trail.file_bytes:
-                raise Broken(f"the audit file {path} is shorter than it was")
-            file.seek(trail.file_bytes)
-            texts = file.readlines()
-            if texts and not texts[-1].endswith(b"\n"):
-                torn = texts.pop()
-                file.truncate(trail.file_bytes + sum(map(len, texts)))
-                os.fsync(file.fileno())
-                del torn
+        return _follow(part, trail)
     except OSError as error:
-        raise Broken(f"the audit file {path}: {error.strerror or error}") from error
+        raise Unavailable(f"the audit file {path}: {error.strerror or error}") from error
+
+
+def _between(path: Path, trail: Trail) -> None:
+    """No file grows: rightly so before the first line, and when one file was ended and the next not begun."""
+    before = parts.older(path)
+    reached = _end(before[-1]) if before else 0
+    if trail.file_bytes != reached:
+        raise Broken(f"the audit file {path} is gone")
+    if path.exists():
+        os.truncate(path, 0)  # less than a line, which never counted
+
+
+def _end(part: Part) -> int | None:
+    """Bytes of the trail up to the end of a file."""
+    return None if part.head is None else part.head.begins_at + part.size_bytes
+
+
+def _follow(part: Part, trail: Trail) -> list[Line]:
+    if part.head is None:
+        raise Broken(f"the audit file {part.path}: line 1 is no line of an audit trail")
+    known = trail.file_bytes - part.head.begins_at
+    if not 0 <= known <= part.size_bytes:
+        raise Broken(f"the audit file {part.path} is shorter than it was")
+    with part.path.open("rb") as file:
+        file.seek(known)
+        texts = file.readlines()
+    if texts and not texts[-1].endswith(b"\n"):
+        texts.pop()
+        os.truncate(part.path, known + sum(map(len, texts)))
     return list(chain.follow(texts, previous=trail.file_digest))
-
-
-def verify(path: Path, trail: Trail | None) -> int:
-    """How many lines the file has, every one of which follows the one before.
-
-    With what the ledger knows of it, also that none is missing at its end.
-
-    Raises:
-        Broken: the first line that is not as it was written.
-    """
-    count, digest, is_reached = 0, chain.GENESIS, trail is None or trail.lines == 0
-    try:
-        with path.open("rb") as file:
-            for line in chain.follow(file):
-                count, digest = count + 1, line.sha256
-                if trail is not None and digest == trail.file_digest:
-                    is_reached = True
-    except OSError as error:
-        raise Broken(f"{path}: {error.strerror or error}") from error
-    if not is_reached and trail is not None:
-        raise Broken(f"line {count + 1} is missing: {trail.lines} were written, and the last is not here")
-    return count

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from node.audit.file import audit_file
+from node.audit.parts import Part, audit_file, parts
 from node.config import Config
 from node.secured import Secured
 from node.tls import client_context
@@ -59,7 +59,7 @@ class Forwarding:
             with self._ledger.reading() as connection:
                 trail = audits.trail(connection)
             texts, end = _batch(path, trail.sent_bytes, trail.file_bytes)
-            if not texts or not self._send(section.syslog_host, texts):
+            if end == trail.sent_bytes or not self._send(section.syslog_host, texts):
                 return
             with self._ledger.writing() as connection:
                 audits.sent(connection, end)
@@ -68,11 +68,12 @@ class Forwarding:
         frames = b"".join(
             framed(message, at=self._clock(), host=socket.gethostname())
             for text in texts
-            for message in json.loads(text)["messages"]
+            for message in _messages(text)
         )
         port = self._config.audit.syslog_port
         try:
-            deliver(self._context(), host, port, frames)
+            if frames:
+                deliver(self._context(), host, port, frames)
         except (OSError, ConfigError) as error:
             if not self._is_away:
                 log().error("audit server away", address=host, port=port, reason=_words(error))
@@ -111,27 +112,55 @@ def _close(secured: ssl.SSLSocket) -> None:
         secured.unwrap()
     except ssl.SSLEOFError:
         pass
+    except TimeoutError as error:
+        raise OSError("it does not read what it gets") from error
     except OSError as error:
         if error.errno:
             raise
 
 
 def _batch(path: Path, begin: int, end: int) -> tuple[list[bytes], int]:
-    """Whole lines from an offset on, and where they end."""
-    if begin > end:  # the file is another one
-        begin = 0
-    if begin == end or not path.exists():
-        return [], begin
-    with path.open("rb") as file:
-        file.seek(begin)
+    """Whole lines from a byte of the trail on, and where they end; those of one file."""
+    try:
+        known = _placed(parts(path))
+        for number, (part, begins_at) in enumerate(known):
+            after = known[number + 1][1] if number + 1 < len(known) else end
+            ends_at = min(end, after, begins_at + part.size_bytes)  # what stands behind is not ours
+            if begin < ends_at:
+                return _read(part, begins_at, max(begin, begins_at), ends_at)
+    except FileNotFoundError:  # a file was ended or removed meanwhile: the next time
+        pass
+    return [], begin
+
+
+def _placed(found: list[Part]) -> list[tuple[Part, int]]:
+    """Where in the trail each file begins; one whose head was changed, where the one before it ends."""
+    known: list[tuple[Part, int]] = []
+    reached = 0
+    for part in found:
+        begins_at = reached if part.head is None else part.head.begins_at
+        known.append((part, begins_at))
+        reached = begins_at + part.size_bytes
+    return known
+
+
+def _read(part: Part, begins_at: int, begin: int, end: int) -> tuple[list[bytes], int]:
+    with part.path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < end - begins_at:  # another one has its name now
+            return [], begin
+        file.seek(begin - begins_at)
         data = file.read(min(end - begin, BATCH_BYTES))
-        if not data.endswith(b"\n"):
+        if not data.endswith(b"\n") and begin + len(data) < end:
             data = data[: data.rfind(b"\n") + 1] or data + file.readline()
-    return list(_lines(data)), begin + len(data)
+    return data.splitlines(), begin + len(data)
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
-    yield from data.splitlines()
+def _messages(text: bytes) -> Iterator[str]:
+    """Of one line; of one that somebody changed into none, nothing: `ctnode audit verify` names it."""
+    try:
+        yield from (str(message) for message in json.loads(text)["messages"])
+    except (ValueError, KeyError, TypeError):
+        return
 
 
 def _words(error: OSError | ConfigError) -> str:

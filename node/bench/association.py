@@ -14,6 +14,7 @@ from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 from node.bench.processes import cpu_s
 from node.bench.receivers import AE_TITLE, Receiver, running
 from node.bench.sender import Peer, all_contexts, association_request
+from storage.bars import tracked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Associations:
 def set_up(receivers: Sequence[Receiver], folder: Path, *, rounds: int, times: int) -> dict[str, SetUp]:
     """Medians over alternating rounds of so many associations, one after the other."""
     found: dict[str, list[SetUp]] = {}
-    for _ in range(rounds):
+    for _ in tracked("rounds", range(rounds), total=rounds):
         for receiver in receivers:
             own = folder / f"set-up-{receiver.name}"
             with running(receiver, own) as it:

@@ -26,6 +26,7 @@ from node.bench import filled
 from node.bench.receive import WARM_UP, receiving_s, senders
 from node.bench.receivers import ENVIRONMENT, NAME, START_S, Receiver, free_port, recycle, running
 from node.console import passwords
+from storage.bars import tracked
 
 ACCOUNT, PASSWORD = "bench", "a long enough secret"
 PAGES: Final = (
@@ -77,7 +78,7 @@ def measure(
     filled.fill(ledger, series=series, instances=instances, account=ACCOUNT, password=hashed)
     took: dict[str, list[float]] = defaultdict(list)
     costs = []
-    for number in range(rounds):
+    for number in tracked("rounds", range(rounds), total=rounds):
         rates = {}
         for looked_at in (number % 2 == 0, number % 2 != 0):
             rates[looked_at] = _rate(sent, folder / NAME, ledger, took if looked_at else None)

@@ -13,6 +13,7 @@ from pydicom import dcmread
 from node.identity import parse
 from node.part10 import data_set_offset
 from storage import arrivals
+from storage.bars import tracked
 from storage.geometry.gate import SeriesVerdict, judge
 from storage.ledger import Ledger
 from storage.records import Instance
@@ -38,7 +39,7 @@ def measure(paths: Sequence[Path], folder: Path, *, rounds: int) -> GateFigures:
     series = _index(paths, ledger)
     gate_s: list[float] = []
     headers_s: list[float] = []
-    for turn in range(rounds):
+    for turn in tracked("rounds", range(rounds), total=rounds):
         both: list[tuple[list[float], Callable[[], object]]] = [
             (gate_s, lambda: gate(ledger, series)),
             (headers_s, lambda: _read(paths)),

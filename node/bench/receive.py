@@ -17,6 +17,7 @@ from typing import Final
 from node.bench.kept import kept
 from node.bench.processes import can_trace, cpu_s, syncs, tracer
 from node.bench.receivers import AE_TITLE, ENVIRONMENT, NAME, Receiver, running
+from storage.bars import tracked
 from storage.errors import CtnodeError
 
 SYNCED_INSTANCES: Final = 10
@@ -73,7 +74,7 @@ def compare(
         NotStored: a receiver refused an instance, or has not stored it as it was.
     """
     turns: dict[str, list[Turn]] = defaultdict(list)
-    for number in range(rounds):
+    for number in tracked("rounds", range(rounds), total=rounds):
         first = number % len(receivers)
         for receiver in (*receivers[first:], *receivers[:first]):
             turns[receiver.name].append(take_turn(receiver, series, truth, folder / receiver.name))

@@ -7,16 +7,18 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from sqlalchemy import Connection, select
 
+from node.audit.auditing import BROKEN
 from node.config import Config
 from node.console.siblings import Sibling, siblings
 from node.destinations import destinations
 from node.metrics.certificates import certificates
-from storage import circuits, deliveries, figures, listing, schema, tallies
+from storage import audits, circuits, deliveries, events, figures, listing, schema, tallies
 from storage.figures import Waiting
 from storage.states import DeliveryState, SeriesState, Trouble
 from storage.tallies import Counter
@@ -55,6 +57,8 @@ class Reading:
     siblings: Sequence[Sibling]
     disk: Disk | None  # None where it cannot be asked
     certificates: Mapping[str, float]  # key of the configuration -> end of validity
+    audit_waiting_bytes: int | None  # of the trail that the syslog server has not got; None: there is none
+    audit_broken: bool  # whether the trail was found changed within a day
     versions: Mapping[str, str]
 
 
@@ -87,6 +91,8 @@ class Reader:
             siblings=siblings(),
             disk=_disk(config),
             certificates=certificates(config),
+            audit_waiting_bytes=_audit_waiting(connection, config),
+            audit_broken=bool(events.times(connection, BROKEN, since, now)),
             versions=_versions(),
         )
 
@@ -112,6 +118,14 @@ def _disk(config: Config) -> Disk | None:
     return Disk(total=usage.total, free=usage.free, reserve=config.storage.reserve_mb * MEGABYTE)
 
 
+def _audit_waiting(connection: Connection, config: Config) -> int | None:
+    if config.audit.syslog_host is None or not config.audit.enabled:
+        return None
+    trail = audits.trail(connection)
+    return max(0, trail.file_bytes - trail.sent_bytes)
+
+
+@cache  # looking for what is installed takes longer than everything else
 def _versions() -> dict[str, str]:
     try:
         ctnode = version("ctnode")

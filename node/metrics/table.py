@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from node.metrics.reading import Reading
+from node.peers import Admission
 from storage.states import DeliveryState, Ending, SeriesState, Trouble
 from storage.tallies import Counter
 
@@ -43,6 +44,13 @@ def _counted(counter: Counter) -> Callable[[Reading], Iterable[Sample]]:
     return lambda reading: [
         ((subject,), count) for (which, subject), count in reading.tally.items() if which is counter
     ]
+
+
+def _rejected(reading: Reading) -> Iterable[Sample]:
+    """Every reason from the beginning: a counter that appears with its first rejections has not grown."""
+    for admission in Admission:
+        if admission is not Admission.ADMITTED:
+            yield (admission.value,), reading.tally.get((Counter.REJECTED, admission.value), 0)
 
 
 def _ended(reading: Reading) -> Iterable[Sample]:
@@ -127,7 +135,7 @@ METRICS: Final = (
     Metric(
         name="ctnode_associations_rejected_total", kind="counter", labels=("reason",),
         help="Association requests that were rejected, each of them, by reason.",
-        samples=_counted(Counter.REJECTED),
+        samples=_rejected,
     ),
     Metric(
         name="ctnode_series", kind="gauge", labels=("state",),
@@ -202,6 +210,16 @@ METRICS: Final = (
         name="ctnode_certificate_expiry_seconds", kind="gauge", labels=("key",),
         help="Until the first certificate in a file of the configuration ends; far below 0: unreadable.",
         samples=lambda r: [((key,), ends_at - r.now) for key, ends_at in r.certificates.items()],
+    ),
+    Metric(
+        name="ctnode_audit_waiting_bytes", kind="gauge",
+        help="Of the audit trail, what the syslog server has not got; none without one.",
+        samples=lambda r: [] if r.audit_waiting_bytes is None else [((), r.audit_waiting_bytes)],
+    ),
+    Metric(
+        name="ctnode_audit_broken", kind="gauge",
+        help="1 where the audit trail was found changed within 24 h; else 0.",
+        samples=lambda r: [((), float(r.audit_broken))],
     ),
     Metric(
         name="ctnode_heartbeat_age_seconds", kind="gauge", labels=("process",),

@@ -165,7 +165,9 @@ def _roles(pdu: bytes, begin: int, end: int) -> Roles:
 
 
 def _text(value: bytes) -> str:
-    return value.strip(b" \0").decode("ascii", "backslashreplace")
+    """For people too: what would move the cursor of a terminal is written out, as what is not ASCII is."""
+    words = value.strip(b" \0").decode("ascii", "backslashreplace")
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in words)
 
 
 def agreed(request: Request, ours: Supported) -> dict[int, Accepted]:

@@ -40,6 +40,9 @@ REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
 EVENT_TYPE_ID: Final = 0x1002
 ACTION_TYPE_ID: Final = 0x1008
 
+COMMENT_MAX_LENGTH: Final = 64
+"""(0000,0902) Error Comment is LO (PS3.5 6.2)."""
+
 WITH_DATA_SET: Final = 0x0001
 MEDIUM_PRIORITY: Final = 0
 
@@ -159,6 +162,12 @@ def announces_data_set(command: bytes) -> bool:
     return number(elements(command), DATA_SET_TYPE) != NO_DATA_SET
 
 
+def _comment(value: bytes) -> str:
+    """An Error Comment, for people: one line, no longer than the standard allows, whatever the peer sends."""
+    words = value.strip(b" \0").decode("ascii", "replace")
+    return "".join(each if each.isprintable() else "?" for each in words)[:COMMENT_MAX_LENGTH]
+
+
 def answer(command: bytes) -> Answer:
     """What a response says.
 
@@ -170,6 +179,6 @@ def answer(command: bytes) -> Answer:
         command_field=number(found, COMMAND_FIELD),
         message_id=number(found, MESSAGE_ID_BEING_RESPONDED_TO),
         status=number(found, STATUS),
-        comment=found.get(ERROR_COMMENT, b"").strip(b" \0").decode("ascii", "replace"),
+        comment=_comment(found.get(ERROR_COMMENT, b"")),
         has_data_set=number(found, DATA_SET_TYPE) != NO_DATA_SET,
     )

@@ -14,8 +14,10 @@ from sqlalchemy import select
 from node.audit import chain, events
 from node.audit.auditing import Auditing
 from node.audit.chain import GENESIS, Broken
-from node.audit.file import append, audit_file, verify
+from node.audit.file import append
 from node.audit.message import xml
+from node.audit.parts import audit_file
+from node.audit.verifying import verify
 from node.config import Audit, Config, Node, Storage
 from storage import arrivals, audits, deliveries, schema
 from storage import events as ledger_events
@@ -140,6 +142,7 @@ def test_results_at_a_destination_are_one_message_for_the_study(store: Store) ->
         ("console", "allowed CT2 from 10.0.0.7 as peer CT2", "110113", "110128", "0"),
         ("console", "try again dead: 3 deliveries", "operation", None, "0"),
         ("released", "1 series queued", "operation", None, "0"),
+        ("exported", "3 instances of all series to /x", "operation", None, "0"),
     ],
 )
 def test_an_event_becomes_the_message_that_the_standard_has_for_it(

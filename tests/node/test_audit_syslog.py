@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from node.__main__ import app
 from node.audit.auditing import Auditing
-from node.audit.file import audit_file
+from node.audit.parts import audit_file, parts
 from node.audit.syslog import Forwarding
 from node.config import Audit, Config, Node, Storage
 from storage import audits
@@ -200,6 +200,99 @@ def test_a_server_under_another_name_gets_nothing(store: Store, authority: Autho
     thread.join(30)
     server.listening.close()
     assert server.taken == []
+
+
+def test_a_line_that_somebody_changed_keeps_no_other_back(
+    store: Store, authority: Authority, server: Server
+) -> None:
+    """When the trail was tampered with, the server is needed most."""
+    config = config_of(store, authority, server.port)
+    Auditing(config, store.ledger, clock=lambda: NOW).audit()
+    path = audit_file(config)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([b"x" * (len(lines[0]) - 1) + b"\n", *lines[1:]]))
+    forwarding = Forwarding(config, store.ledger, clock=lambda: NOW)
+    thread = server.serve(1)
+    forwarding.forward()
+    thread.join(30)
+    assert len(server.taken) == len(lines) - 1
+
+
+def test_what_a_server_did_not_read_it_has_not_got(
+    store: Store, authority: Authority, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs answers nothing, and the kernel takes everything."""
+    monkeypatch.setattr("node.audit.syslog.TIMEOUT_S", 0.5)
+    config = config_of(store, authority, server.port)
+    Auditing(config, store.ledger, clock=lambda: NOW).audit()
+    held = threading.Event()
+
+    def hang() -> None:
+        plain, _ = server.listening.accept()
+        secured = server.context.wrap_socket(plain, server_side=True)
+        held.wait(60)
+        secured.close()
+
+    thread = threading.Thread(target=hang, daemon=True)
+    thread.start()
+    forwarding = Forwarding(config, store.ledger, clock=lambda: NOW)
+    with capture_logs() as lines:
+        forwarding.forward()
+    assert [(line["event"], line["reason"]) for line in lines] == [
+        ("audit server away", "it does not read what it gets")
+    ]
+    held.set()
+    thread.join(60)
+    with store.ledger.reading() as connection:
+        assert audits.trail(connection).sent_bytes == 0
+    thread = server.serve(1)
+    forwarding.forward()
+    thread.join(30)
+    assert len(server.taken) == len(audit_file(config).read_text().splitlines())
+
+
+def test_messages_of_files_that_ended_are_sent_in_their_order(
+    store: Store, authority: Authority, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.audit.auditing.MEGABYTE", 1)
+    config = config_of(store, authority, server.port)
+    config = config.model_copy(update={"audit": config.audit.model_copy(update={"file_mb": 1})})
+    audit = Auditing(config, store.ledger, clock=lambda: NOW)
+    audit.audit()
+    forwarding = Forwarding(config, store.ledger, clock=lambda: NOW)
+    for who in ("ann", "bob", "cy"):
+        log_out(store, who)
+        audit.audit()
+    count = len(parts(audit_file(config)))
+    assert count == 4
+    thread = server.serve(count)
+    forwarding.forward()
+    thread.join(30)
+    told = [re.search(r'UserID="(ann|bob|cy)"', each) for each in server.taken]
+    assert [match[1] for match in told if match is not None] == ["ann", "bob", "cy"]
+    with store.ledger.reading() as connection:
+        reached = audits.trail(connection)
+    assert reached.sent_bytes == reached.file_bytes
+
+
+def test_what_was_cut_off_a_file_keeps_the_next_one_not_back(
+    store: Store, authority: Authority, server: Server
+) -> None:
+    config = config_of(store, authority, server.port)
+    audit = Auditing(config, store.ledger, clock=lambda: NOW)
+    audit.audit()
+    path = audit_file(config)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:30])
+    audit.audit()  # it is told, and another file begun
+    audit.audit()
+    thread = server.serve(2)
+    Forwarding(config, store.ledger, clock=lambda: NOW).forward()
+    thread.join(30)
+    assert sum("110133" in each for each in server.taken) == 1  # Audit Recording Stopped
+    with store.ledger.reading() as connection:
+        reached = audits.trail(connection)
+    assert reached.sent_bytes == reached.file_bytes
 
 
 # The commands.

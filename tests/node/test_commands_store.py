@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from node.commands_store import store_app
 from node.part10 import file_head
-from storage import arrivals, marks, schema
+from storage import arrivals, events, marks, schema
 from storage.blobs import Shelf
 from storage.ledger import Ledger
 from storage.locator import InSegment, segment_of
@@ -165,6 +165,16 @@ def test_export_of_one_series_goes_on_where_it_was(stored: Stored, tmp_path: Pat
     assert json.loads(stored.run("export", str(folder), "--json")) == {"written": 2, "damaged": []}
     assert first.stat().st_ino == inode
     assert dcmread(second).SOPInstanceUID == _sop(2)
+
+
+def test_what_was_exported_is_told_and_audited(stored: Stored, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for _ in range(2):  # the second time there is nothing to write
+        stored.run("export", str(folder), "--series", SERIES)
+    with stored.ledger.reading() as connection:
+        (told,) = events.recent(connection, 10)
+    assert (told.kind, told.subject) == ("exported", "command line")
+    assert told.detail == f"2 instances of series {SERIES} to {folder}"
 
 
 def test_export_leaves_out_what_is_damaged(stored: Stored, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ FAULTS = {
         "nodes: {}\n",
         "config.yaml:1:1: nodes: unknown key; did you mean 'node'? "
         "allowed here: node, tls, peers, destinations, assembly, storage, inference, delivery, query, "
-        "commitment, proof, console, audit",
+        "commitment, proof, console, oidc, audit",
     ),
     "unknown key": (
         "node:\n  prot: 104\n",

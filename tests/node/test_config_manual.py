@@ -15,7 +15,7 @@ from storage.kinds import DEFAULT_KINDS
 MANUAL = Path(__file__).resolve().parents[2] / "config.yaml"
 LINES = MANUAL.read_text(encoding="utf-8").splitlines()
 SECTION = re.compile(r"([a-z_]+):")
-KEY = re.compile(r"  (?:# )?([a-z_]+): ?\S+$")
+KEY = re.compile(r"""  (?:# )?([a-z_]+): ?(?:\S+|"[^"]*"|\{.*\}|\[.*\])$""")
 PEER_KEY = re.compile(r"#   ([a-z_]+) {2,}(.*)")
 ENTRIES = ("peers", "destinations")
 """Sections whose keys stand in the comment above them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any, Final
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
+from structlog.testing import capture_logs
 
-from node.attempt import words
+from node.attempt import Why, why
 from node.config import Config, Peer
 from node.delivery import Delivering
 from node.part10 import data_set_offset
@@ -152,15 +154,17 @@ def test_a_refusal_for_good_is_a_dead_letter_and_holds_up_no_other(node: Node) -
         status.Status, status.ErrorComment = 0xC000, "no room for it"
         return status
 
-    with pacs(node, answer):
+    with capture_logs() as logs, pacs(node, answer):
         node.route()
         node.deliver()
     assert states(node.store) == {"sr": STORED, "seg": DEAD}
     dead = rows(node.store)["seg"]
     assert dead.last_error == "C000 Error: Cannot Understand (no room for it)"
+    assert "no room for it" not in json.dumps(logs, default=str)
     assert (dead.attempts, dead.settled_at, dead.next_attempt_at) == (1, NOW, None)
     (told,) = node.store.events("dead letter")
-    assert (told.subject, told.detail) == (SERIES, f"SEG to pacs: {dead.last_error}")
+    expected = "SEG to pacs: C000 Error: Cannot Understand (with a comment)"
+    assert (told.subject, told.detail) == (SERIES, expected)
     assert len(node.jobs.jobs) == 1  # nobody tries it again
 
 
@@ -309,14 +313,19 @@ def test_a_series_is_analysed_again_as_a_new_revision(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "comment", "expected"),
+    ("status", "reason", "comment", "words", "told"),
     [
-        (0xA700, "Out of Resources", "disk full", "A700 Out of Resources (disk full)"),
-        (0x0000, "Success", "", "0000 Success"),
-        (None, "sent twice", "", "sent twice"),
+        (
+            0xA700, "Out of Resources", "no DOE^JANE",
+            "A700 Out of Resources (no DOE^JANE)", "A700 Out of Resources (with a comment)",
+        ),
+        (0x0000, "Success", "", "0000 Success", "0000 Success"),
+        (None, "sent twice", "", "sent twice", "sent twice"),
     ],
-)
-def test_an_answer_in_words(status: int | None, reason: str, comment: str, expected: str) -> None:
+)  # fmt: skip
+def test_an_answer_in_words_for_the_queue_and_without_the_comment_for_the_log(
+    status: int | None, reason: str, comment: str, words: str, told: str
+) -> None:
     sent = Sent(
         sop_instance_uid="1.2",
         sop_class_uid="1.3",
@@ -325,4 +334,4 @@ def test_an_answer_in_words(status: int | None, reason: str, comment: str, expec
         reason=reason,
         comment=comment,
     )
-    assert words(sent) == expected
+    assert why(sent) == Why(words=words, told=told)

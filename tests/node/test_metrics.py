@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event as sqlalchemy_event
 
-from node.config import Config, Tls
+from node.config import Audit, Config, Tls
 from node.config import Console as ConsoleSection
 from node.heartbeat import Heartbeat, receiver_name
 from node.metrics.certificates import certificates
@@ -20,8 +21,8 @@ from node.metrics.table import METRICS
 from node.peers import Admission, Admitted
 from node.rejections import Rejections
 from node.settling import settle
-from storage import arrivals, circuits, deliveries, heartbeats, retention, schema, tallies
-from storage.records import Association, Circuit
+from storage import arrivals, audits, circuits, deliveries, events, heartbeats, retention, schema, tallies
+from storage.records import Association, Circuit, Event
 from storage.states import Ending, Role, Trouble
 from storage.tallies import Counter
 from tests.console import conftest, filled
@@ -108,10 +109,8 @@ def test_doubts_and_disagreements_are_shares_of_the_volumes(here: Site) -> None:
         (volume,) = connection.execute(schema.volume.select()).all()
         finding = schema.finding
         connection.execute(finding.update().where(finding.c.name == "contrast").values(value="undetermined"))
-        for name, value in (("BodyPartExamined", "disagrees"), ("PatientPosition", "agrees")):
-            connection.execute(
-                finding.insert().values(volume_id=volume.id, name=name, value=value, confidence=1.0)
-            )
+        values_of = {"volume_id": volume.id, "name": "PatientPosition", "value": "agrees", "confidence": 1.0}
+        connection.execute(finding.insert().values(**values_of))  # beside the one that disagrees
     text = scraped(here)
     assert values(text, "ctnode_model_doubt_ratio") == {("body_part",): 0, ("contrast",): 1, ("L3",): 0}
     told = values(text, "ctnode_header_disagreement_ratio")
@@ -188,6 +187,60 @@ def test_associations_are_counted_by_how_they_ended(here: Site) -> None:
     }
 
 
+REASONS = [(each.value,) for each in Admission if each is not Admission.ADMITTED]
+
+
+def test_a_counter_of_rejections_is_there_before_the_first_one(here: Site) -> None:
+    """One that appears with the value 12 has not grown, to Prometheus: the first burst would go unseen."""
+    assert values(scraped(here), "ctnode_associations_rejected_total") == dict.fromkeys(REASONS, 0)
+
+
+def test_strangers_make_no_samples_whatever_they_call_themselves(here: Site) -> None:
+    def samples() -> int:
+        families = text_string_to_metric_families(scraped(here))
+        return sum(len(f.samples) for f in families if not f.name.startswith("ctnode_process"))
+
+    before = samples()
+    rejections = Rejections(here.store.ledger)
+    for number in range(500):
+        who = Association(
+            id="", calling_ae=f"STRANGER{number}", called_ae="CTNODE", address="192.0.2.1", opened_at=NOW
+        )
+        admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason=f"{who.calling_ae} is not known")
+        rejections.tell(who, admitted, now=NOW)
+    rejections.start()
+    rejections.stop()
+    assert values(scraped(here), "ctnode_associations_rejected_total")["calling AE unknown",] == 500
+    assert samples() == before
+    assert "STRANGER" not in scraped(here)
+
+
+def test_what_stands_in_an_ae_title_is_escaped(here: Site) -> None:
+    """PS3.5 6.2: an AE title may hold quotation marks, and braces; a reader gets back what was written."""
+    titles = ['A"B{}', "C} 1'", "D,E=F #"]
+    with here.store.ledger.writing() as connection:
+        for number, title in enumerate(titles):
+            arrivals.open_association(connection, replace(rows.association(f"z{number}"), calling_ae=title))
+    told = values(scraped(here), "ctnode_associations_open")
+    assert [told[title,] for title in titles] == [1, 1, 1]
+
+
+def test_how_the_audit_trail_does_is_told(here: Site) -> None:
+    text = scraped(here)
+    assert (values(text, "ctnode_audit_waiting_bytes"), values(text, "ctnode_audit_broken")) == ({}, {(): 0})
+    section = Audit(syslog_host="audit.example")
+    here.console.config = here.console.config.model_copy(update={"audit": section})
+    with here.store.ledger.writing() as connection:
+        audits.keep(connection, audits.Trail(file_bytes=900, lines=3))
+        audits.sent(connection, 250)
+        events.tell(connection, Event(at=NOW - 10, kind="audit trail broken", subject="X", detail="cut"))
+    text = scraped(here)
+    assert values(text, "ctnode_audit_waiting_bytes") == {(): 650}
+    assert values(text, "ctnode_audit_broken") == {(): 1}
+    here.clock.now = NOW + 86_400
+    assert values(scraped(here), "ctnode_audit_broken") == {(): 0}
+
+
 def test_each_rejection_is_counted_though_few_are_told(here: Site) -> None:
     rejections = Rejections(here.store.ledger)
     who = Association(id="", calling_ae="X", called_ae="CTNODE", address="192.0.2.1", opened_at=NOW)
@@ -196,7 +249,8 @@ def test_each_rejection_is_counted_though_few_are_told(here: Site) -> None:
         rejections.tell(who, admitted, now=NOW + second)
     rejections.start()
     rejections.stop()
-    assert values(scraped(here), "ctnode_associations_rejected_total") == {("calling AE unknown",): 7}
+    told = values(scraped(here), "ctnode_associations_rejected_total")
+    assert told == dict.fromkeys(REASONS, 0) | {("calling AE unknown",): 7}
     assert len([e for e in here.store.events("rejected") if e.subject == "X"]) == 1
 
 
@@ -304,3 +358,34 @@ def test_a_scrape_of_a_hundred_thousand_instances_asks_no_row_of_them(here: Site
     scraped(here)
     assert len(asked) < 30
     assert [each for each in asked if "FROM instance" in each or "JOIN instance" in each] == []
+
+
+def test_what_is_of_a_day_is_looked_for_among_the_series_of_that_day(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deliveries, results, volumes and findings are those of all days: no question reads them all."""
+    monkeypatch.setattr("storage.figures._since", lambda *_: [f"1.2.{n}" for n in range(400)])
+    asked: list[tuple[str, Any]] = []
+    engine = here.store.ledger.engine
+    sqlalchemy_event.listen(
+        engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3]))
+    )
+    scraped(here)
+    of_a_day = [each for each in asked if "finding" in each[0] or "JOIN delivery" in each[0]]
+    assert len(of_a_day) == 2
+    with engine.connect() as connection:
+        for statement, values in of_a_day:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            assert [row[3] for row in plan if row[3].startswith("SCAN") or "state" in row[3]] == []
+
+
+def test_receivers_that_are_no_more_are_forgotten_when_the_node_begins(here: Site) -> None:
+    """After a start with fewer of them, or under another name of the host, nobody waits for the old ones."""
+    names = ["host/receiver 0", "host/receiver 3", "other/receiver 0", "host/dispatcher", "other/worker"]
+    with here.store.ledger.writing() as connection:
+        for name in names:
+            heartbeats.beat(connection, name, NOW - 1000)
+        heartbeats.forget_receivers(connection)
+        assert sorted(heartbeats.last(connection, names)) == ["host/dispatcher", "other/worker"]
+    told = {process for (process,) in values(scraped(here), "ctnode_heartbeat_age_seconds")}
+    assert told >= {"host/dispatcher", "other/worker"} and not told & set(names[:3])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from node import normalized
 from node.answers import Answer, NotDone
@@ -186,6 +187,14 @@ def test_a_step_that_is_not_known_does_not_change(node: Receiver) -> None:
         assert change(association, ended("COMPLETED", {SERIES: instances(1)})).Status == 0x0112
     assert step(node) is None
     assert expectation(node) == []
+
+
+def test_what_is_no_uid_is_not_repeated_in_the_log(node: Receiver) -> None:
+    """A sender may write anything there, a name too."""
+    with capture_logs() as lines, scanner(node.port, MPPS) as association:
+        answer = change(association, ended("COMPLETED", {SERIES: instances(1)}), "2.25.DOE")
+    assert (answer.Status, answer.ErrorComment) == (0x0112, "SCU began no step of a UID that is none")
+    assert [line["reason"] for line in lines if line["event"] == "request refused"] == [answer.ErrorComment]
 
 
 def test_only_who_began_a_step_changes_it(tmp_path: Path) -> None:

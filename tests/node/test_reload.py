@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from node import reloading, running
+from node import authors, reloading, running
 from node.config import Config, Node, Peer, Storage, load
 from node.config_change import KEYS, WHOLE, change, is_running
+from node.config_file import ConfigFile
 from node.receiving import take_over
 from node.reloading import Reloading
 from node.supervisor import Child, Supervisor, Takes
@@ -58,6 +59,11 @@ def config_of(folder: Path, text: str = BASE) -> Config:
         ),
         ("peers:", "node: {receivers: 3, ae_title: X}\npeers:", [], ["node.ae_title", "node.receivers"]),
         ("peers:", "# nothing\npeers:", [], []),
+        (
+            "peers:", "audit: {enabled: false, file: a.log, file_mb: 9, syslog_host: h}\npeers:",
+            ["audit.file_mb", "audit.syslog_host"], ["audit.enabled", "audit.file"],
+        ),
+        ("peers:", "console: {metrics_from: [10.0.0.9]}\npeers:", ["console.metrics_from"], []),
     ],
 )  # fmt: skip
 def test_what_is_taken_over_and_what_waits(
@@ -195,6 +201,47 @@ def test_what_is_wrong_is_told_once_and_nothing_changes(world: World, wrong: str
     world.file.write_text(world.text.replace("10.0.0.1", "10.0.0.8"))
     world.look(10)
     assert len(world.given) == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000 + "x"])
+def test_lists_in_lists_without_end_are_refused_as_any_mistake(world: World, text: str) -> None:
+    world.file.write_text(text)
+    world.look(10)
+    assert (world.given, said(world)) == ([], ["configuration refused"])
+
+
+def test_an_error_that_nobody_foresaw_ends_no_node(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloading, "change", lambda *_: 1 // 0)
+    world.write("10.0.0.1", "10.0.0.8")
+    world.look(5)
+    assert (world.given, said(world)) == ([], ["configuration not taken over"])
+    monkeypatch.undo()
+    world.reloading.ask()
+    world.look(0.1)
+    assert len(world.given) == 1
+
+
+@pytest.mark.parametrize("note", ["[]", "{}", "nothing", '{"by": 1}', ""])
+def test_a_note_of_the_author_that_is_none_is_nobody_s(world: World, note: str) -> None:
+    (world.file.parent / "data" / authors.NOTE).write_text(note)
+    world.write("10.0.0.1", "10.0.0.8")
+    world.look(5)
+    assert said(world) == ["configuration changed"]
+    lines: list[dict[str, Any]] = world.logs  # type: ignore[attr-defined]
+    assert lines[0]["reason"] == "peer a: hosts (by file)"
+
+
+def test_who_cannot_write_a_note_changes_the_file_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", refuse)
+        ConfigFile(path=world.file, by="eve").remove_peer("a")
+    world.look(5)
+    assert [[peer.name for peer in config.peers] for config in world.given] == [["b"]]
 
 
 def test_a_file_that_is_away_for_a_moment_is_nothing_and_at_a_signal_it_is_told(world: World) -> None:

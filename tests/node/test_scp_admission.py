@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from node.config import Peer
 from node.damping import Damper
 from node.peers import Admission, Admitted
-from node.rejections import WAITING_MAX, Rejections
-from storage import database, events
+from node.rejections import TOLD_MAX, WAITING_MAX, Rejections
+from storage import database, events, tallies
 from storage.records import Association, Event
 from storage.states import Ending
 from tests.node.receiving import (
@@ -333,7 +333,35 @@ def test_a_rejection_is_told_once_a_minute_for_each_caller(tmp_path: Path) -> No
     ]
 
 
-def test_a_flood_of_rejections_waits_for_no_database(tmp_path: Path) -> None:
+def test_who_calls_himself_otherwise_each_time_is_told_so_often_a_minute_and_counted_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scanner that tries AE titles must fill neither the log nor the ledger nor the audit trail."""
+    monkeypatch.setattr("node.rejections.WAITING_MAX", 1000)
+    monkeypatch.setattr("node.rejections.STOP_S", 60.0)
+    node = Store(tmp_path)
+    rejections = Rejections(node.ledger)
+    admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason="no peer has this AE title")
+    with capture_logs() as lines:
+        for minute in (600.0, 660.0):
+            for number in range(TOLD_MAX + 5):
+                who = Association(
+                    id="", calling_ae=f"{minute}X{number}", called_ae="X", address="192.0.2.1", opened_at=0
+                )
+                rejections.tell(who, admitted, now=minute)
+    rejections.start()
+    rejections.stop()
+    told = [line["event"] for line in lines]
+    assert told == 2 * [*TOLD_MAX * ["association rejected"], "rejections not told"]
+    assert len(node.events("rejected")) == 2 * TOLD_MAX
+    with node.ledger.reading() as connection:
+        assert tallies.counted(connection) == {
+            (tallies.Counter.REJECTED, "calling AE unknown"): 2 * (TOLD_MAX + 5)
+        }
+
+
+def test_a_flood_of_rejections_waits_for_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.rejections.TOLD_MAX", 1000)
     node = Store(tmp_path)
     rejections = Rejections(node.ledger)
     admitted = Admitted(admission=Admission.CALLING_AE_UNKNOWN, reason="no peer has this AE title")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,3 +219,52 @@ def test_a_child_that_cannot_be_started_ends_no_other(
     assert [(line["role"], line["reason"]) for line in logs if line["event"] == "process not started"] == [
         ("poor", "Resource temporarily unavailable")
     ]
+
+
+SERVE = (
+    "import sys; from node.supervisor import Supervisor;"
+    "each = Supervisor(children=());"
+    "each.told_to_look = lambda: open({looked!r}, 'w').close();"
+    "each.each_round = lambda: open({runs!r}, 'w').close();"
+    "sys.exit(each.run())"
+)
+
+
+@contextmanager
+def serving(folder: Path, standard: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor in a session of its own, with a terminal or a file as its standard descriptors."""
+    code = SERVE.format(looked=str(folder / "looked"), runs=str(folder / "runs"))
+    process = subprocess.Popen(
+        [PYTHON, "-c", code],
+        stdin=standard, stdout=standard, stderr=standard,
+        start_new_session=True, cwd=REPOSITORY,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) if os.isatty(0) else None,
+    )  # fmt: skip
+    try:
+        eventually((folder / "runs").exists, timeout_s=60, what="the supervisor to run")
+        yield process
+    finally:
+        process.kill()
+        process.wait(60)
+
+
+def test_who_closes_the_terminal_ends_what_runs_in_it_and_a_signal_alone_does_not(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    with serving(tmp_path, theirs) as process:
+        os.close(theirs)
+        process.send_signal(signal.SIGHUP)
+        eventually((tmp_path / "looked").exists, timeout_s=60, what="the supervisor to look again")
+        assert process.poll() is None
+        (tmp_path / "looked").unlink()
+        os.close(ours)  # the kernel sends SIGHUP
+        assert process.wait(60) == 0
+    assert not (tmp_path / "looked").exists()
+
+
+def test_without_a_terminal_every_sighup_is_a_question(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+") as file, serving(tmp_path, file.fileno()) as process:
+        process.send_signal(signal.SIGHUP)
+        eventually((tmp_path / "looked").exists, timeout_s=60, what="the supervisor to look again")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0

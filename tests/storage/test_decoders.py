@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, MPEG2MPML
+from pydicom.uid import MPEG2MPML, UID, ExplicitVRLittleEndian
 
 from node.contexts import COMPRESSED, UNCOMPRESSED
 from storage.decoders import DECODERS, can_decode, plugin_for

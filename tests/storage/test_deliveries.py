@@ -284,3 +284,17 @@ def test_the_schema_refuses_a_delivery_of_nothing(ledger: Ledger) -> None:
     row = {"sop_instance_uid": "1.2.3", "destination": "PACS", "state": WAITING, "created_at": 1.0}
     with pytest.raises(IntegrityError, match=r"(?i)foreign key"), ledger.writing() as connection:
         connection.execute(insert(schema.delivery).values(**row))
+
+
+def test_the_oldest_in_a_state_and_the_numbers_of_all(ledger: Ledger) -> None:
+    with ledger.writing() as connection:
+        first, second, third = _owe(connection, "PACS", "VNA", "TAPE")
+        connection.execute(
+            update(schema.delivery).where(schema.delivery.c.id == first).values(created_at=9.0e9)
+        )
+        deliveries.give_up(connection, [third], error="refused", now=5000.0)
+        assert [d.id for d in deliveries.oldest(connection, (WAITING,), 1)] == [second]
+        assert [d.id for d in deliveries.oldest(connection, (WAITING, DEAD), 9)] == [second, third, first]
+        assert deliveries.ids_in(connection, (WAITING, DEAD)) == [second, third, first]
+        assert deliveries.ids_in(connection, (WAITING, DEAD), destination="TAPE") == [third]
+        assert deliveries.ids_in(connection, (STORED,)) == []

@@ -56,6 +56,16 @@ def test_a_line_is_one_json_object_with_the_process(lines: Lines) -> None:
     }
 
 
+def test_a_field_for_a_uid_holds_nothing_else(lines: Lines) -> None:
+    """What a command set names is whatever its sender wrote (PS3.7 9.3.1.1)."""
+    log().warning("instance refused", instance=SECRET, series=f"1.2.{SECRET}", study="1.2.3", sop_class="")
+    log().warning("instance refused", transaction="1" * 65, instance="1.2\n3")
+    first, second = lines()
+    told = {name: first[name] for name in ("instance", "series", "study", "sop_class")}
+    assert told == {"instance": "(no UID)", "series": "(no UID)", "study": "1.2.3", "sop_class": ""}
+    assert (second["transaction"], second["instance"]) == ("(no UID)", "(no UID)")
+
+
 def test_a_field_that_is_not_listed_is_dropped_and_named(lines: Lines) -> None:
     log().warning("instance refused", patient_name=SECRET, PatientID=SECRET, status="A900")
     (line,) = lines()

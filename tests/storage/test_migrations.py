@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, create_engine, inspect, text, update
+from sqlalchemy.exc import IntegrityError
 
 from storage import arrivals, database, schema
 from storage.errors import LedgerDown
@@ -48,7 +49,7 @@ def test_migrating_from_nothing_gives_exactly_the_schema(empty_url: str) -> None
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    assert len(expected) == 24
+    assert len(expected) == 25
     assert _checks(ledger) == expected
     ledger.close()
 
@@ -60,7 +61,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
         connection.execute(text("INSERT INTO heartbeat VALUES ('host/worker', 1.0)"))
     ledger.migrate()
     with ledger.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0007"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0009"]
         assert connection.execute(text("SELECT at FROM heartbeat")).scalars().all() == [1.0]
     assert _differences(ledger) == []
     ledger.close()
@@ -100,7 +101,7 @@ def test_two_hosts_that_start_at_once_migrate_one_after_the_other(empty_url: str
     assert failures == []
     engine = create_engine(empty_url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0007"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0009"]
     engine.dispose()
 
 
@@ -224,3 +225,93 @@ def test_what_was_delivered_before_is_stored_and_goes_back_as_delivered(empty_ur
         command.downgrade(config, "0003")
     assert rows() == before
     ledger.close()
+
+
+def test_what_arrived_before_its_times_were_kept_has_the_last_of_them(empty_url: str) -> None:
+    ledger, config = Ledger(empty_url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+    series = "('1.2', '1', 'analysed', 1, 1, 5, 6)"
+    columns = "series_instance_uid, study_instance_uid, state, revision, instances, first_received_at"
+    with ledger.writing() as connection:
+        connection.execute(text(f"INSERT INTO series ({columns}, last_received_at) VALUES {series}"))
+        for number, state in enumerate(("stored", "committed", "verified", "withdrawn"), start=1):
+            connection.execute(
+                text(
+                    "INSERT INTO result (sop_instance_uid, sop_class_uid, series_instance_uid, revision,"
+                    " volume_number, kind, path, digest, size_bytes, created_at)"
+                    f" VALUES ('{number}', '1', '1.2', 1, 1, 'SR', '{number}', 'd', 9, 5)"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO delivery (sop_instance_uid, destination, state, created_at, settled_at,"
+                    f" last_error, attempts) VALUES ('{number}', 'PACS', '{state}', 5, {number}, 'e', 1)"
+                )
+            )
+    ledger.migrate()
+    columns = "stored_at, committed_at, verified_at"
+    with ledger.reading() as connection:
+        found = connection.execute(text(f"SELECT {columns} FROM delivery ORDER BY settled_at")).all()
+    assert [tuple(row) for row in found] == [
+        (1.0, None, None),
+        (None, 2.0, None),
+        (None, None, 3.0),
+        (None, None, None),
+    ]
+    ledger.close()
+
+
+def test_accounts_live_through_those_of_a_provider_and_back(empty_url: str) -> None:
+    """SQLite rebuilds the table while sessions refer to it; who has no password is gone on the way back."""
+    ledger, config = Ledger(empty_url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+    with ledger.writing() as connection:
+        connection.execute(text("INSERT INTO account VALUES ('eve', 'admin', 'hash', 1, 2)"))
+        connection.execute(text("INSERT INTO session VALUES ('d1', 'eve', '10.0.0.1', 3, 4, NULL)"))
+
+    def rows(table: str, columns: str) -> list[tuple[Any, ...]]:
+        with ledger.reading() as connection:
+            found = connection.execute(text(f"SELECT {columns} FROM {table} ORDER BY 1"))
+            return [tuple(row) for row in found]
+
+    ledger.migrate()
+    assert _differences(ledger) == []
+    assert rows("account", "name, role, password, created_at, changed_at, issuer, subject") == [
+        ("eve", "admin", "hash", 1.0, 2.0, None, None)
+    ]
+    with ledger.writing() as connection:
+        connection.execute(
+            text("INSERT INTO account VALUES ('oidc:eve', 'viewer', NULL, 1, 2, 'https://a', '7')")
+        )
+        connection.execute(text("INSERT INTO session VALUES ('d2', 'oidc:eve', '10.0.0.1', 3, 4, NULL)"))
+    assert rows("session", "digest, account") == [("d1", "eve"), ("d2", "oidc:eve")]
+    with database.altering(ledger.engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+    assert rows("account", "name, role, password, created_at, changed_at") == [
+        ("eve", "admin", "hash", 1.0, 2.0)
+    ]
+    assert rows("session", "digest, account") == [("d1", "eve")]
+    ledger.migrate()
+    assert _differences(ledger) == []
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "NULL, 1, 2, NULL, NULL",
+        "'hash', 1, 2, 'https://a', '7'",
+        "NULL, 1, 2, 'https://a', NULL",
+        "'hash', 1, 2, NULL, '7'",
+    ],
+)
+def test_an_account_has_a_password_or_a_provider(ledger: Ledger, values: str) -> None:
+    with pytest.raises((IntegrityError, LedgerDown)), ledger.writing() as connection:
+        connection.execute(text(f"INSERT INTO account VALUES ('eve', 'viewer', {values})"))

@@ -96,6 +96,30 @@ def test_what_is_proven_is_not_asked_again(stored: Ledger) -> None:
     assert row(stored, "archive").state is STORED
 
 
+def test_each_proof_has_its_time(stored: Ledger) -> None:
+    assert times(stored) == (20.0, None, None)
+    change(stored, proofs.prove, state=COMMITTED, now=150.0)
+    change(stored, proofs.prove, state=VERIFIED, now=160.0)
+    assert times(stored) == (20.0, 150.0, 160.0)
+
+
+def test_what_is_lost_and_sent_again_has_none_of_its_times(stored: Ledger) -> None:
+    change(stored, proofs.prove, state=COMMITTED, now=150.0)
+    change(stored, proofs.send_again, at=200.0, why="0112", now=170.0)
+    assert times(stored) == (None, None, None)
+    change(stored, deliveries.stored, now=210.0)
+    assert times(stored) == (210.0, None, None)
+    change(stored, proofs.bury, why="0119", now=220.0)
+    assert times(stored) == (210.0, None, None)
+    change(stored, deliveries.revive, now=230.0)
+    assert times(stored) == (None, None, None)
+
+
+def times(ledger: Ledger) -> tuple[float | None, float | None, float | None]:
+    found = row(ledger)
+    return found.stored_at, found.committed_at, found.verified_at
+
+
 def test_what_is_lost_waits_again_and_its_questions_are_counted_on(stored: Ledger) -> None:
     change(stored, proofs.send_again, at=130.0, why="0112", now=100.0)
     found = row(stored)

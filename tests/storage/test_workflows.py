@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import text
 
+from storage import heartbeats
 from storage.ledger import Ledger
 from storage.workflows import LOST_AFTER_S, MAX_RECOVERIES, Job, Jobs, Queue, executor_id
 from tests.storage.processes import execute, kill, start, tell, told
@@ -180,6 +181,18 @@ def test_a_host_that_never_returns_is_relieved(
     assert jobs.take_over(time.time()) == [owed.key]
     _wait_for(sqlite_ledger, "ended", {"1"})
     assert jobs.take_over(time.time()) == []
+
+
+def test_a_host_of_another_name_is_forgotten_once_it_is_relieved(sqlite_ledger: Ledger, jobs: Jobs) -> None:
+    """A container has another name at each start; a process of this host that hangs stays in sight."""
+    now = time.time()
+    beats = {"old-name/worker": 1000, "young/worker": 10, executor_id("worker"): 1000}
+    with sqlite_ledger.writing() as connection:
+        for name, age_s in beats.items():
+            heartbeats.beat(connection, name, now - age_s)
+    assert jobs.take_over(now) == []
+    with sqlite_ledger.reading() as connection:
+        assert set(heartbeats.last(connection, beats)) == {"young/worker", executor_id("worker")}
 
 
 def _age_heartbeat(ledger: Ledger, executor: str) -> None:

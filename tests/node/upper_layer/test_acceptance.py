@@ -31,6 +31,8 @@ from node.upper_layer.acceptance import (
 from tests.node.upper_layer.calling import item
 
 OURS = accepted_contexts()
+ESCAPE = b"\x1b[2J"
+"""Clears a terminal (ECMA-48 8.3.39)."""
 SUPPORTED = supported(OURS)
 CLASSES = st.sampled_from([*map(str, STORAGE_SOP_CLASSES[:20]), "1.2.840.10008.1.1", "1.2.3.4"])
 SYNTAXES = st.lists(
@@ -159,3 +161,12 @@ def test_no_bytes_break_the_reader(tail: bytes) -> None:
         return
     agreed(read, SUPPORTED)
     accept(read, SUPPORTED, class_uid="1.2", version_name="X", maximum=1)
+
+
+def test_what_a_stranger_calls_himself_moves_no_cursor() -> None:
+    """PS3.5 6.2: no control characters in an AE title; who sends one is rejected, and people read that."""
+    pdu = bytearray(request([("1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]))
+    pdu[10:26], pdu[26:42] = (ESCAPE + b"HERE").ljust(16), (b"\xffB" + ESCAPE).ljust(16)
+    read = read_request(bytes(pdu))
+    assert (read.called_ae, read.calling_ae) == ("\\x1b[2JHERE", "\\xffB\\x1b[2J")
+    assert read.called_ae.isprintable() and read.calling_ae.isprintable()

@@ -89,6 +89,12 @@ def test_what_a_response_says() -> None:
     )
 
 
+def test_a_comment_is_one_line_of_64_characters_whatever_a_peer_sends() -> None:
+    said = bytearray(response(ErrorComment="W" * 96))
+    said[said.index(b"W") : said.index(b"W") + 9] = b"a\x1b[2J\nb\xff\x00"
+    assert answer(bytes(said)).comment == "a?[2J?b\N{REPLACEMENT CHARACTER}?" + "W" * 55
+
+
 @pytest.mark.parametrize(
     "missing", ["CommandField", "MessageIDBeingRespondedTo", "CommandDataSetType", "Status"]
 )
