@@ -18,6 +18,7 @@ from node.console.state import Console
 from node.opening import storage_of, store_of
 from node.options import DEFAULT_CONFIG, ConfigOption, running_or_exit
 from storage import accounts, logs
+from storage.errors import LedgerDown
 from storage.logs import log
 from storage.process import until_told_to_stop, when_told_to_look
 
@@ -39,8 +40,8 @@ def run_console(config: Config, path: Path) -> int:
         blobs=blobs,
         editor=FileEditor(path=path.absolute()),
     )
-    with ledger.writing() as connection:
-        accounts.forget_sessions(connection, console.clock())
+    _forget_sessions(console)
+    with ledger.reading() as connection:
         is_first = not accounts.are_there_any(connection)
     if is_first:
         _show_link(console)
@@ -50,6 +51,15 @@ def run_console(config: Config, path: Path) -> int:
     code = run(console, stopping)
     console.close()
     return code
+
+
+def _forget_sessions(console: Console) -> None:
+    """A database that takes no writes, as on a full disk, is one that people want to look at."""
+    try:
+        with console.ledger.writing() as connection:
+            accounts.forget_sessions(connection, console.clock())
+    except LedgerDown as error:
+        log().warning("sessions not tidied", reason=str(error))
 
 
 def take_over(console: Console, config: Config) -> None:

@@ -41,6 +41,7 @@ def application(console: Console) -> ASGIApp:
         polled=[route.path for route in ROUTES if route.polled],
         monitored=[route.path for route in ROUTES if route.monitored],
         long=[route.path for route in ROUTES if route.is_long],
+        long_addressed=[route.path for route in ROUTES if route.is_long_addressed],
     )
 
 

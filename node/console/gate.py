@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -32,6 +32,8 @@ LONG_MAX_BYTES: Final = 256 * 1024
 """Of the one that holds the configuration; it is read for who has a session alone."""
 ADDRESS_MAX: Final = 2048
 """Characters of a path with its query."""
+LONG_ADDRESS_MAX: Final = 8192
+"""Of the one that an identity provider writes: codes of 2,000 characters are usual."""
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 
@@ -61,10 +63,12 @@ class Gate:
         polled: Collection[str],
         monitored: Collection[str],
         long: Collection[str],
+        long_addressed: Collection[str] = (),
     ) -> None:
         self._app, self._console = app, console
         self._public, self._polled = frozenset(public), frozenset(polled)
         self._monitored, self._long = frozenset(monitored), frozenset(long)
+        self._long_addressed = frozenset(long_addressed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -84,7 +88,8 @@ class Gate:
 
     async def _refusal(self, request: Request) -> Response | None:
         """Why a request goes no further; None where it does, with its session."""
-        if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > ADDRESS_MAX:
+        longest = LONG_ADDRESS_MAX if request.url.path in self._long_addressed else ADDRESS_MAX
+        if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > longest:
             return PlainTextResponse("too long", status_code=414)
         if _announced(request.headers) > self._most_bytes(request):
             return PlainTextResponse("too long", status_code=413)
@@ -114,14 +119,22 @@ class Gate:
                 tokens.digest(token),
                 seen_after=now - limits.idle_minutes * MINUTE_S,
                 opened_after=now - limits.session_hours * HOUR_S,
+                issuer=self._console.config.oidc.issuer,
             )
         if session is None:
             return None
         request.state.form_token = tokens.form_token(token)
         if request.url.path not in self._polled and now - session.seen_at >= SEEN_S:
+            self._use(session, now)
+        return session
+
+    def _use(self, session: Session, now: float) -> None:
+        """Write that a person uses it. A database that takes no writes is one that people want to look at."""
+        try:
             with self._console.ledger.writing() as connection:
                 accounts.use_session(connection, session.digest, now)
-        return session
+        except LedgerDown as error:
+            log().warning("use of a session not written", reason=str(error))
 
     def _with_headers(self, send: Send) -> Send:
         async def guarded(message: Message) -> None:
@@ -151,9 +164,10 @@ def _is_from_here(request: Request) -> bool:
 
 
 def _to_login(request: Request) -> Response:
-    target = f"/login?next={quote(request.url.path)}"
-    if "hx-request" in request.headers:
-        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    target = f"/login?next={quote(_asked_for(request.url))}"
+    if "hx-request" in request.headers:  # a part of a page: it is the page that one comes back to
+        whole = URL(request.headers.get("hx-current-url", "/"))
+        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(_asked_for(whole))}"})
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(target, status_code=303)
     return PlainTextResponse("log in first", status_code=401)
@@ -172,3 +186,9 @@ def _bounded(receive: Receive, most_bytes: int) -> Receive:
         return message
 
     return bounded
+
+
+def _asked_for(url: URL) -> str:
+    """Path and query: where the login leads to."""
+    path = url.path or "/"
+    return f"{path}?{url.query}" if url.query else path

@@ -24,6 +24,7 @@ class Route:
     handler: Callable[..., Response]
     monitored: bool = False  # from addresses of `console.metrics_from` nobody has to log in
     is_long: bool = False  # whether its form may hold the whole configuration
+    is_long_addressed: bool = False  # whether an identity provider writes its query
     polled: bool = False  # a page asks for it by itself: that is not somebody using the session
 
 

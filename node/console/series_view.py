@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,25 +44,33 @@ class StackView:
         return min(last, index) if isinstance(index, int) else last // 2
 
 
-def stack_views(connection: Connection, standing: SeriesStanding) -> list[StackView]:
+def stack_views(console: Console, connection: Connection, standing: SeriesStanding) -> list[StackView]:
     """The stacks of a series, with their volumes where it was analysed since it last changed."""
-    placed = arrivals.slices_of(connection, standing.series.series_instance_uid)
     volumes = {volume.number: volume for volume in standing.volumes}
     return [
         StackView(stack=stack, map=slice_map(stack), volume=volumes.get(stack.number))
-        for stack in stacks(placed, standing.volumes)
+        for stack in stacks_of(console, connection, standing.series)
     ]
 
 
-def find_stack(console: Console, connection: Connection, series: Series, position: int) -> Stack | None:
-    """One stack, by its place among those of its series from 0."""
+def stacks_of(console: Console, connection: Connection, series: Series) -> list[Stack]:
+    """The stacks of a series as it is now; read and put in order once, whoever looks at it."""
 
     def make() -> list[Stack]:
         volumes = outcomes.volumes_of(connection, series.series_instance_uid, series.revision)
         return stacks(arrivals.slices_of(connection, series.series_instance_uid), volumes)
 
-    key = (series.series_instance_uid, series.revision, series.instances, series.state)
-    found = console.stacks.get(key, make)
+    return console.stacks.get(content_key(series), make)
+
+
+def content_key(series: Series) -> tuple[str, int, int, str]:
+    """What the stacks of a series depend on: a volume's number is known once it is analysed."""
+    return series.series_instance_uid, series.revision, series.instances, series.state
+
+
+def find_stack(console: Console, connection: Connection, series: Series, position: int) -> Stack | None:
+    """One stack, by its place among those of its series from 0."""
+    found = stacks_of(console, connection, series)
     return found[position] if position < len(found) else None
 
 
@@ -74,9 +83,8 @@ def locators_of(connection: Connection, series_instance_uid: str) -> dict[str, s
     return {row.sop_instance_uid: row.path for row in rows}
 
 
-def segmentation_of(connection: Connection, series: Series, volume_number: int) -> ResultRow | None:
-    """The segmentation that holds for a volume of the present revision."""
-    rows = outcomes.results_that_hold(connection, series.series_instance_uid, series.revision)
+def segmentation_among(rows: Sequence[ResultRow], volume_number: int) -> ResultRow | None:
+    """The segmentation of a volume, among the results of a series that hold."""
     return next(
         (row for row in rows if row.kind.upper() == Kind.SEG and row.volume_number == volume_number), None
     )

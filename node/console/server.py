@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from node.console.application import application
+from node.console.connections import OPEN_MAX, Connection
+from node.console.doorstep import Doorstep
 from node.console.state import Console
 from storage.logs import log
 
@@ -15,8 +19,6 @@ STOP_S: Final = 5
 POLL_S: Final = 0.2
 SILENT: Final = 30
 """Seconds that a connection is kept for the next request."""
-OPEN_MAX: Final = 200
-"""Connections; more are answered 503: the receivers need the machine."""
 
 
 def server_of(console: Console) -> uvicorn.Server:
@@ -24,25 +26,31 @@ def server_of(console: Console) -> uvicorn.Server:
     section = console.config.console
     return uvicorn.Server(
         uvicorn.Config(
-            application(console),
+            _doors(console),
             host=section.host,
             port=console.config.node.console_port,
             ssl_certfile=section.certificate,
             ssl_keyfile=section.key,
-            proxy_headers=bool(section.trusted_proxies),
-            forwarded_allow_ips=list(section.trusted_proxies),
+            proxy_headers=False,  # see `_doors`
             server_header=False,
             access_log=False,
             log_config=None,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Connection,
             h11_max_incomplete_event_size=16 * 1024,
             limit_concurrency=OPEN_MAX,
             timeout_keep_alive=SILENT,
             timeout_graceful_shutdown=STOP_S,
         )
     )
+
+
+def _doors(console: Console) -> ASGIApp:
+    """The application; of whom a trusted proxy says that it calls for, behind who may speak in the clear."""
+    section = console.config.console
+    told: Any = ProxyHeadersMiddleware(application(console), list(section.trusted_proxies))  # type: ignore[arg-type]
+    return Doorstep(told, section)
 
 
 def run(console: Console, stopping: threading.Event) -> int:

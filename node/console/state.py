@@ -17,6 +17,7 @@ from node.console.drawing.images import Images
 from node.console.drawing.stacks import Stack
 from node.console.first_start import FirstStart
 from node.console.kept import Kept
+from node.console.oidc.logins import Logins
 from node.console.throttle import Throttle
 from node.metrics.reading import Reader
 from storage import events
@@ -43,6 +44,7 @@ class Console:
     throttle: Throttle = field(default_factory=Throttle)
     logging_in: threading.Lock = field(default_factory=threading.Lock)  # of the throttle
     first_start: FirstStart = field(default_factory=FirstStart)
+    logins: Logins = field(default_factory=Logins)  # by an identity provider
     started_at: float = field(default_factory=time.time)
     metrics: Reader = field(default_factory=Reader)
     images: Images = field(init=False)
@@ -68,6 +70,11 @@ class Console:
         """The name of the session's cookie: of one port, for cookies are shared by all ports of a host."""
         prefix = "__Host-" if self.is_https else ""
         return f"{prefix}ctnode-{self.config.node.console_port}"
+
+    @property
+    def mark(self) -> str:
+        """The name of the cookie that stays when a session is over (`tokens.mark`)."""
+        return f"{self.cookie}-known"
 
     @property
     def is_https(self) -> bool:

@@ -15,9 +15,19 @@ def new() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def mark(token: str) -> str:
+    """What a browser keeps of a session that is over: it opens nothing, and shows who logged in with it."""
+    return hmac.new(token.encode(), b"browser", hashlib.sha256).hexdigest()
+
+
 def digest(token: str) -> str:
-    """What the ledger keeps of a token: its SHA-256; a random token needs no salt."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    """What the ledger keeps of a session's token: the digest of its mark."""
+    return digest_of(mark(token))
+
+
+def digest_of(secret: str) -> str:
+    """SHA-256, hexadecimal; what was drawn at random needs no salt."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def form_token(token: str) -> str:

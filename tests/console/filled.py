@@ -181,6 +181,7 @@ def _complete(store: Store) -> None:
         FindingRow(name="body_part", value="ABDOMEN", confidence=0.91),
         FindingRow(name="contrast", value="yes", confidence=0.9),
         FindingRow(name="L3", value="found", confidence=0.93),
+        FindingRow(name="BodyPartExamined", value="disagrees", confidence=0.91),
     )
     with store.ledger.writing() as connection:
         assert outcomes.complete(
@@ -224,6 +225,43 @@ def fill_the_gap(store: Store) -> None:
     for number in (5, 6, 7):
         ds = slice_of(number, series=GAPPED, z_mm=(number - 1) * SPACING_MM)
         take(intake, ds, association_id="a2")
+
+
+def finish(store: Store) -> None:
+    """The series that was being received completes, and is analysed: L3 is at 20 mm."""
+    close_all(store)
+    numbers = (*range(1, 11), 99)
+    told: dict[str, Any] = {
+        "slices": len(numbers),
+        "slice_scores": [
+            {
+                "sop_instance_uid": f"{GAPPED}.{n}",
+                "z_mm": 5.0 * n,
+                "raw": 3.0 * n,
+                "score": 3.0 * n,
+                "sd": 1.0,
+            }
+            for n in range(10)
+        ],
+        "levels": {
+            "L3": report()["levels"]["L3"] | {"z_mm": 20.0, "slice_index": 5, "interval_mm": [17.0, 23.0]}
+        },
+    }
+    volume = VolumeRow(
+        series_instance_uid=GAPPED, revision=1, number=1, eligible=True, reason=None, slices=len(numbers),
+        digest="d" * 64, frames=tuple(sorted(f"{GAPPED}.{n} 1" for n in numbers)),
+        report=report(series=GAPPED) | told,
+    )  # fmt: skip
+    found = (FindingRow(name="L3", value="found", confidence=0.93),)
+    last_received_at = store.series(GAPPED).last_received_at
+    with store.ledger.writing() as connection:
+        outcomes.complete(
+            connection, GAPPED, last_received_at=last_received_at, rule="geometry closed",
+            evidence="11 instances without a gap", now=NOW + 5,
+        )  # fmt: skip
+        outcomes.record_analysis(
+            connection, [(volume, found)], [], series_instance_uid=GAPPED, revision=1, now=NOW + 7
+        )
 
 
 def hold(store: Store, series: str, state: SeriesState, reason: str) -> None:

@@ -14,6 +14,8 @@ PUBLIC = {
     ("GET", "/readyz"),
     ("GET", "/login"),
     ("POST", "/login"),
+    ("GET", "/login/oidc"),  # the way to the identity provider, and back: both begin no session by themselves
+    ("GET", "/login/oidc/callback"),
     ("GET", "/first"),
     ("POST", "/first"),
     ("GET", "/static/console.css"),
@@ -123,7 +125,7 @@ def test_a_page_sends_to_the_login_and_back(here: Site) -> None:
 
 def test_a_part_of_a_page_sends_the_whole_page_to_the_login(shown: Site) -> None:
     answer = shown.browser().get("/overview", headers={"HX-Request": "true"})
-    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/login")
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/login?next=/")
 
 
 def test_an_address_that_is_not_there_needs_a_login_too(shown: Site) -> None:

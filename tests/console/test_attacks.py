@@ -208,7 +208,7 @@ def test_an_unforeseen_error_shows_nothing_of_itself(here: Site, monkeypatch: py
     browser = here.browser(raise_server_exceptions=False)
     here.add("eve", Role.VIEWER)
     log_in(browser, "eve")
-    monkeypatch.setattr("node.console.pages.queue.deliveries.unsettled", broken)
+    monkeypatch.setattr("node.console.pages.queue.deliveries.oldest", broken)
     answer = browser.get("/queue")
     assert answer.status_code == 500
     assert "secret" not in answer.text and "JANE" not in answer.text

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from node.config import load
 from node.config_file import FileEditor
 from storage.states import Role, SeriesState
 from tests.console import filled
 from tests.console.browsing import PASSWORD, Site, serving, site
 from tests.console.conftest import peers
 from tests.console.filled import GAPPED, SERIES
-from tests.console.test_pages import Editor, dead
+from tests.console.test_pages import dead
 from tests.node.receiving import free_port
 from tests.waiting import eventually
 
@@ -56,7 +57,6 @@ def chromium() -> Iterator[Any]:
 def web(filled_root: Path, tmp_path: Path) -> Iterator[tuple[Site, str]]:
     """A console that is served, with an account for each role."""
     here = site(filled.copied(filled_root, tmp_path / "root"), *peers(), console_port=free_port())
-    here.console.editor = Editor()
     for role in Role:
         here.add(str(role), role)
     with serving(here) as address:
@@ -162,6 +162,51 @@ def test_a_series_is_looked_at(chromium: Any, web: tuple[Site, str]) -> None:
     assert person.complaints == []
 
 
+def test_a_series_arrives_and_completes_and_l3_is_on_its_projection(
+    chromium: Any, web: tuple[Site, str]
+) -> None:
+    """The page is opened once, while slices are missing, and nobody touches it until it shows L3."""
+    here, address = web
+    person = Person(chromium, address).log_in(Role.VIEWER)
+    page = person.page
+    page.get_by_role("link", name=GAPPED).click()
+    page.get_by_text("1 gap, 3 slices missing; 1 at a place that has one already.").wait_for()
+    assert (page.locator(".map .gap").count(), page.locator(".map .twice").count()) == (1, 1)
+    filled.fill_the_gap(here.store)
+    page.get_by_text("11 axial slices every 5.00 mm").wait_for()
+    assert page.locator(".map .gap").count() == 0
+    filled.finish(here.store)
+    page.get_by_role("heading", name="Volume 1").wait_for()
+    playwright.expect(page.locator("#progress .mark").first).to_have_text("analysed")
+    assert page.locator(".anatomy text.level").all_text_contents() == ["L3"]
+    line = page.locator(".anatomy line.level").bounding_box()
+    for name in ("coronal", "sagittal"):
+        picture = page.locator(f'.anatomy image[href$="{name}.png"]')
+        box = picture.bounding_box()
+        shown_at = (line["y"] + line["height"] / 2 - box["y"]) / box["height"]
+        assert shown_at == pytest.approx((45 - 20) / 45, abs=0.01)
+        assert line["x"] <= box["x"] + 1 and line["x"] + line["width"] >= box["x"] + box["width"] - 1
+        assert page.request.get(address + picture.get_attribute("href")).status == 200
+    assert page.locator(".anatomy polyline.curve").count() == 1
+    assert page.locator("output").text_content().startswith("Slice 6 of 11")  # the viewer opens at L3
+    assert person.complaints == []
+
+
+def test_times_are_written_in_the_zone_of_the_browser(chromium: Any, web: tuple[Site, str]) -> None:
+    person = Person(chromium, web[1], timezone_id="Asia/Kolkata").log_in(Role.VIEWER)
+    page = person.go(f"/series/{SERIES}")
+    first, known = page.locator("table.trace time").first, page.locator("#progress time").first
+    assert (first.text_content(), known.text_content()) == ("13:46:39.000", "1970-01-12 13:46:42")
+    page.get_by_role("button", name="Show local times").click()
+    assert (first.text_content(), known.text_content()) == ("19:16:39.000", "1970-01-12 19:16:42")
+    assert page.get_by_text(re.compile("Times are those of Asia/(Kolkata|Calcutta).")).count() == 1
+    page.reload()
+    assert known.text_content() == "1970-01-12 19:16:42"  # it stays so
+    page.get_by_role("button", name="Show UTC").click()
+    assert first.text_content() == "13:46:39.000"
+    assert person.complaints == []
+
+
 def test_a_series_arrives_while_somebody_watches(chromium: Any, web: tuple[Site, str]) -> None:
     here, address = web
     page = Person(chromium, address).log_in(Role.VIEWER).go(f"/series/{GAPPED}")
@@ -235,10 +280,22 @@ def test_an_administrator_breaks_the_configuration_and_sees_it_refused(
     assert file.read_text() == "node: {port: 11114}  # ours\nstorage: {root: ./data}\n"
 
 
-def test_an_administrator_lets_a_caller_in(chromium: Any, web: tuple[Site, str]) -> None:
+def test_an_administrator_lets_a_caller_in(chromium: Any, web: tuple[Site, str], tmp_path: Path) -> None:
     here, address = web
+    file = tmp_path / "config.yaml"
+    file.write_text("node: {port: 11113}  # ours\nstorage: {root: ./data}\n")
+    here.console.editor = FileEditor(path=file)
     page = Person(chromium, address).log_in(Role.ADMIN).go("/callers")
     page.get_by_role("button", name="Allow STRANGER from 10.0.0.1").click()
     page.get_by_text("Added to the peers.").wait_for()
-    peers = here.console.editor.peers  # type: ignore[attr-defined]
-    assert [peer[:4] for peer in peers] == [("STRANGER", "STRANGER", "10.0.0.1", True)]
+    (peer,) = load(file, environment={}).peers
+    assert (peer.name, peer.ae_title, peer.hosts, peer.may_send) == (
+        "STRANGER",
+        "STRANGER",
+        ("10.0.0.1",),
+        True,
+    )
+    here.console.config = here.console.config.model_copy(update={"peers": (peer,)})  # as it is taken over
+    page.reload()
+    page.get_by_text("is let in now").wait_for()
+    assert page.get_by_role("button", name="Allow STRANGER from 10.0.0.1").count() == 0

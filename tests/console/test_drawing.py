@@ -23,17 +23,18 @@ from node.console.drawing.png import png
 from node.console.drawing.slice_map import slice_map
 from node.console.drawing.stacks import Stack, stacks
 from node.console.drawing.timeline import bars
-from node.console.drawing.windows import WINDOWS, Window, grey
+from node.console.drawing.windows import WINDOWS, Window, grey, window_of
 from node.intake import Intake
+from storage import arrivals
 from storage.errors import Unreadable
 from storage.geometry.frames import PlacedSlice, placed_by
 from storage.header import Header
 from storage.records import VolumeRow
-from storage.states import Role
+from storage.states import Role, SeriesState
 from storage.traces import Stretch
 from tests.console import filled
 from tests.console.browsing import Site
-from tests.console.filled import SERIES
+from tests.console.filled import GAPPED, SERIES
 from tests.node.receiving import take
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -182,11 +183,11 @@ def item(**attributes: Any) -> Dataset:
 def test_segments_are_laid_over_their_slices() -> None:
     found = read_segments(segmentation())
     assert found.labels == ("Pelvis", "L3")
-    assert {uid: [number for number, _ in masks] for uid, masks in found.masks.items()} == {
-        "1.2.1": [1, 2],
-        "1.2.2": [1],
-    }
-    picture = painted(np.full((4, 8), 100, dtype=np.uint8), found.masks["1.2.1"])
+    assert found.frames == {"1.2.1": [(1, 0), (2, 1)], "1.2.2": [(1, 2)]}
+    (_, pelvis), (_, level) = found.masks("1.2.1")
+    assert (pelvis.tolist(), level.sum()) == ([[True, False, False, False], [False] * 4], 1)
+    assert (found.masks("1.2.2")[0][1].all(), found.masks("1.2.3")) == (True, [])
+    picture = painted(np.full((4, 8), 100, dtype=np.uint8), found.masks("1.2.1"))
     assert picture[0, 0].tolist() == list(COLOURS[0])  # the outline of the first block
     assert picture[3, 7].tolist() == list(COLOURS[1])
     assert picture[0, 4].tolist() == [100, 100, 100]
@@ -329,3 +330,42 @@ def _no_pixels(here: Site) -> None:
     take(intake, ds, association_id="a7")
     kept = here.store.instance("2.25.1004.77")
     here.console.images.hu(kept.path, placed_by(kept.header))
+
+
+def test_projections_are_made_again_when_the_stacks_may_be_others(here: Site) -> None:
+    """A volume has its number once it is analysed: the stack of a place may be another one then."""
+    browser, made = here.visitor(Role.VIEWER), []
+    images = here.console.images
+    profiles = images._profiles
+    images._profiles = lambda *given: made.append(1) or profiles(*given)  # type: ignore[method-assign, func-returns-value]
+    path = f"/series/{SERIES}/projections/0/coronal.png"
+    for state in (SeriesState.QUEUED, SeriesState.ANALYSED):
+        filled.hold(here.store, SERIES, state, "as it goes on")
+        browser.get(path)
+        browser.get(path)
+    assert len(made) == 2 * filled.SLICES
+
+
+def test_however_many_look_at_a_series_its_slices_are_read_once(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    slices_of = arrivals.slices_of
+    monkeypatch.setattr(arrivals, "slices_of", lambda c, uid: read.append(uid) or slices_of(c, uid))  # type: ignore[func-returns-value]
+    browsers = [here.visitor(Role.VIEWER, name=f"viewer-{n}") for n in range(3)]
+    for browser in browsers:
+        browser.get(f"/series/{GAPPED}/progress?state=receiving")
+    assert read == [GAPPED]
+    filled.fill_the_gap(here.store)
+    for browser in browsers:
+        assert "11 axial slices" in browser.get(f"/series/{GAPPED}/progress?state=receiving").text
+    assert read == [GAPPED, GAPPED]
+
+
+def test_the_full_window_shows_what_no_other_does(shown: Site) -> None:
+    values = np.array([[-1024.0, -897.0], [-770.0, -1024.0]], dtype=np.float32)
+    assert grey(values, window_of("soft", values)).max() == 0
+    assert grey(values, window_of("full", values)).tolist() == [[0, 127], [255, 0]]
+    assert grey(values * 0, window_of("full", values * 0)).shape == (2, 2)
+    answer = shown.visitor(Role.VIEWER).get(f"/series/{SERIES}/slices/0/3?window=full")
+    assert png_of(answer.content).max() == 255

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from node.console.config_editor import NoEditor
 from node.console.pages.callers import suggested_name
-from node.console.pages.rendering import lasting, moment, precise, short, size
+from node.console.pages.rendering import lasting, moment, precise, short, size, tallied
 from storage import arrivals, deliveries, events, schema
 from storage.errors import ConfigError, LedgerDown
 from storage.kinds import SOP_CLASSES, Kind
@@ -88,6 +88,7 @@ def test_the_overview(viewer: TestClient) -> None:
         "1 results on their way",
         "1 dead letters",
         "0 held for a person",
+        "0 could not be analysed",
         "CT1 10.0.0.9 1 min 41 s",
         "pacs dead 1 pacs waiting 1",
     ):
@@ -122,6 +123,11 @@ def test_the_overview_asks_again_for_what_changes(viewer: TestClient) -> None:
 def test_series_are_found(viewer: TestClient, query: str, found: list[str]) -> None:
     page = viewer.get(f"/series?{query}").text
     assert re.findall(r'href="/series/([0-9.]+)"', page) == found
+
+
+def test_the_list_says_where_results_are(viewer: TestClient) -> None:
+    line = words(viewer.get("/series?state=analysed").text)
+    assert "ABDOMEN yes found 1 dead 1 waiting 10 min ago" in line
 
 
 def test_htmx_gets_the_table_alone(viewer: TestClient) -> None:
@@ -161,7 +167,7 @@ def test_one_series(viewer: TestClient) -> None:
         "Body part ABDOMEN 91 % &lt;B&gt;LEG&lt;/B&gt; disagrees",
         "L3 z 75.0 mm, slice 16 93 %, 70 to 80 mm",
         "T12 not in field",
-        "Contrast medium yes 97 %",
+        "Contrast medium yes 90 %",
         "Model reference 9.9.9",
         "SR 2.25.501 1 4.1 kB pacs waiting 1",
         "SEG 2.25.502 1 4.1 kB pacs dead 1",
@@ -176,6 +182,7 @@ def test_the_trace_is_in_milliseconds(viewer: TestClient) -> None:
         "13:46:39.000 0 ms association 4,000 ms",
         "13:46:40.000 1,000 ms instances stored 2,300 ms 24 instances",
         "13:46:42.300 3,300 ms complete as revision 1 5,700 ms long quiet:",
+        "13:46:48.000 9,000 ms waited for a worker 2,250 ms",
         "13:46:50.250 11,250 ms analysed 1,750 ms reading 0.50 s, models 1.25 s; 2 result objects",
         "13:46:52.000 13,000 ms SEG to pacs 8,000 ms dead, attempt 1",
     ):
@@ -342,8 +349,8 @@ def test_without_an_editor_the_page_says_what_to_write(here: Site) -> None:
 
 def test_the_quality_of_data(viewer: TestClient) -> None:
     page = words(viewer.get("/quality").text)
-    assert "100 % 1 of 1 2.25.1002 : header" in page
-    assert "0 % 0 of 1" in page  # ContrastBolusAgent
+    assert "100 % 1 of 1 compared (1 analysed) 2.25.1002 : header" in page
+    assert "– 0 of 0 compared (1 analysed)" in page  # ContrastBolusAgent: the header says nothing
     assert viewer.get("/quality?days=0").status_code == 404
 
 
@@ -418,6 +425,11 @@ def test_how_values_are_written() -> None:
     assert [lasting(s) for s in (0.0123, 4.25, 65, 7500)] == ["12 ms", "4.2 s", "1 min 5 s", "2 h 5 min"]
     assert (moment(NOW), precise(0.0625), moment(None)) == ("1970-01-12 13:56:40", "00:00:00.062", "")
     assert (short("2.25.1"), short("1.2.3456789012345678901")) == ("2.25.1", "…6789012345678901")
+    assert [tallied(v) for v in ((), ("yes",), ("no", "yes", "no", "yes", "yes"))] == [
+        "",
+        "yes",
+        "yes (3), no (2)",
+    ]
     assert [suggested_name(ae) for ae in ("CT 1", "<b>&\"'</b>", "  ", "..")] == [
         "CT-1",
         "b-b",

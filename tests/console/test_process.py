@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from node import processes
 from node.__main__ import app
 from node.config import Config, Console, load
 from node.console.__main__ import origin
+from node.console.connections import OPEN_MAX
 from node.console.siblings import Sibling, siblings
 from storage.errors import ConfigError
 from storage.states import Role
@@ -185,6 +186,23 @@ def test_only_a_trusted_proxy_says_who_calls(
     assert answer.status_code == 303
     assert ("; Secure" in answer.headers["set-cookie"]) is is_secure
     assert store.events("console")[0].detail == f"logged in from {address}"
+
+
+def test_who_holds_connections_open_keeps_nobody_out(filled_root: Path, tmp_path: Path) -> None:
+    """Silent ones, and one that sends a form a byte at a time; somebody who waits for an answer stays."""
+    here = site(filled.copied(filled_root, tmp_path / "root"), console_port=free_port())
+    with serving(here) as url, ExitStack() as held:
+        client = held.enter_context(httpx2.Client(base_url=url))
+        slow = held.enter_context(
+            socket.create_connection(("127.0.0.1", here.console.config.node.console_port))
+        )
+        slow.sendall(b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nn")
+        for _ in range(OPEN_MAX + 20):
+            address = ("127.0.0.1", here.console.config.node.console_port)
+            held.enter_context(socket.create_connection(address))
+        assert client.get("/healthz").status_code == 200
+        slow.settimeout(20)
+        assert slow.recv(100) == b""  # it was the oldest
 
 
 def found_of(processes: list[subprocess.Popen[bytes]]) -> list[Sibling]:

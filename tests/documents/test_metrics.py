@@ -15,6 +15,7 @@ from node.metrics.table import METRICS
 from tests.documents.blocks import ROOT
 
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+CASES = RULES.with_name("alerts_test.yml")
 BOARD = ROOT / "deploy" / "grafana" / "ctnode.json"
 NAME = re.compile(r"\bctnode_\w+")
 SELECTED = re.compile(r"(ctnode_\w+)\{([^}]*)\}")
@@ -82,3 +83,23 @@ def test_prometheus_takes_the_rules() -> None:
     )
     assert asked.returncode == 0, asked.stderr
     assert f"{len(rules())} rules found" in asked.stdout
+
+
+def test_each_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    fires: dict[str, set[bool]] = {}
+    for each in yaml.safe_load(CASES.read_text())["tests"]:
+        for case in each["alert_rule_test"]:
+            fires.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    one_fires_always = {
+        "CtnodeCertificateEnds"
+    }  # one of its two certificates does; the other fires and clears
+    assert set(fires) == {rule["alert"] for rule in rules()}
+    assert {name for name, both in fires.items() if both != {True, False}} == one_fires_always
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_each_alert_fires_with_its_words_and_clears() -> None:
+    asked = subprocess.run(
+        ["promtool", "test", "rules", str(CASES)], capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 0, asked.stdout + asked.stderr

@@ -16,6 +16,8 @@ READ = (
     "node/console/templates/base.html",
     "inference/training/anchors.csv",
     "inference/training/contrast_labels.csv",
+    "inference/workbench/prediction/page.css",
+    "inference/workbench/prediction/page.js",
     "inference/weights/any.safetensors",
     "inference/weights/any.json",
     "inference/weights/CARD.md",

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from typing import Final
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels.utils import pixel_array
 
 from node.console.drawing import projections
-from node.console.drawing.overlay import Segments, painted, read_segments
+from node.console.drawing.decoding import PIXELS_MAX, UNDECODED, decoded
+from node.console.drawing.overlay import Mask, Segments, painted, read_segments
 from node.console.drawing.png import png
 from node.console.drawing.stacks import Stack
-from node.console.drawing.windows import WINDOWS, grey
+from node.console.drawing.windows import grey, window_of
 from node.console.kept import Kept
 from storage.blobs import Blobs
 from storage.errors import Unavailable, Unreadable
-from storage.geometry.frames import PARSE_ERRORS, PlacedSlice
+from storage.geometry.frames import PlacedSlice
 from storage.store import Store
 
-UNDECODED: Final = (*PARSE_ERRORS, KeyError, IndexError, RuntimeError)
-"""What pydicom and the decoders raise where pixels are not what the header claims."""
 SLICES_KEPT: Final = 96
 PROJECTIONS_KEPT: Final = 32
 SEGMENTS_KEPT: Final = 4
-PIXELS_MAX: Final = 4096 * 4096
-"""Of a slice that is shown."""
+AT_ONCE: Final = 2
+"""Slices that are decoded at the same time, however many browsers ask: each may take 300 MB for a moment."""
 
 
 class Images:
@@ -39,6 +37,7 @@ class Images:
         self._projections = Kept[tuple[bytes, bytes]](PROJECTIONS_KEPT)
         self._segments = Kept[Segments](SEGMENTS_KEPT)
         self._one_projection = threading.Lock()  # it reads many slices: one at a time
+        self._decoding = threading.BoundedSemaphore(AT_ONCE)
 
     def slice(self, locator: str, placed: PlacedSlice, window: str, segmentation: str | None) -> bytes:
         """A slice as PNG, in a window; with the segments of a result object where its path is given.
@@ -49,10 +48,11 @@ class Images:
         """
 
         def make() -> bytes:
-            shown = grey(self.hu(locator, placed), WINDOWS[window])
+            values = self.hu(locator, placed)
+            shown = grey(values, window_of(window, values))
             if segmentation is None:
                 return png(shown)
-            return png(painted(shown, self.segments(segmentation).masks.get(placed.sop_instance_uid, [])))
+            return png(painted(shown, self._masks(segmentation, placed.sop_instance_uid)))
 
         return self._slices.get((locator, placed.frame, window, segmentation), make)
 
@@ -69,15 +69,21 @@ class Images:
 
         return self._segments.get(path, make)
 
+    def _masks(self, segmentation: str, sop_instance_uid: str) -> list[tuple[int, Mask]]:
+        try:
+            return self.segments(segmentation).masks(sop_instance_uid)
+        except UNDECODED as error:
+            raise Unreadable(f"{segmentation}: the segmentation cannot be read") from error
+
     def hu(self, locator: str, placed: PlacedSlice) -> NDArray[np.float32]:
         """A slice in HU; shape (rows, columns). Raises Unreadable, Damaged, Unavailable."""
         if (placed.rows or 0) * (placed.columns or 0) > PIXELS_MAX:
             raise Unreadable(f"{placed.name}: {placed.rows} x {placed.columns} pixels are too many to show")
-        with self._store.open(locator) as file:
+        with self._decoding, self._store.open(locator) as file:
             try:
-                ds = pydicom.dcmread(file)
-                index = placed.frame - 1 if int(ds.get("NumberOfFrames") or 1) > 1 else None
-                stored = pixel_array(ds, index=index).astype(np.float32)
+                stored = decoded(file, placed.frame).astype(np.float32)
+            except Unreadable as error:
+                raise Unreadable(f"{placed.name}: {error}") from error
             except UNDECODED as error:
                 raise Unreadable(f"{placed.name}: its pixels cannot be decoded") from error
         if stored.ndim != 2:
@@ -85,7 +91,7 @@ class Images:
         slope, intercept = placed.rescale_slope, placed.rescale_intercept
         return stored * np.float32(1 if slope is None else slope) + np.float32(intercept or 0)
 
-    def projections(self, key: str, stack: Stack, locators: dict[str, str]) -> tuple[bytes, bytes]:
+    def projections(self, key: Hashable, stack: Stack, locators: dict[str, str]) -> tuple[bytes, bytes]:
         """An axial stack from the front and from the side, as PNG. Raises what `hu` raises."""
 
         def make() -> tuple[bytes, bytes]:

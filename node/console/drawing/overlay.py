@@ -22,21 +22,29 @@ TINT: Final = 0.22
 
 @dataclass(frozen=True, kw_only=True)
 class Segments:
-    """The masks of one segmentation."""
+    """One segmentation; its frames stay as they are stored, a bit for each pixel, until one is looked at."""
 
     labels: tuple[str, ...]  # by segment number - 1
-    masks: dict[str, list[tuple[int, Mask]]]  # SOP Instance UID of the slice -> segment number, mask
+    frames: dict[str, list[tuple[int, int]]]  # SOP Instance UID of the slice -> segment number, frame from 0
+    content: Dataset  # with its pixels
+
+    def masks(self, sop_instance_uid: str) -> list[tuple[int, Mask]]:
+        """Number and mask of each segment that touches a slice. Raises ValueError where pixels are wrong."""
+        return [
+            (number, pixel_array(self.content, index=frame).astype(bool))
+            for number, frame in self.frames.get(sop_instance_uid, ())
+        ]
 
 
 def read_segments(content: bytes) -> Segments:
     """A binary segmentation (PS3.3 A.51). Raises ValueError, KeyError or AttributeError where it is none."""
     ds = pydicom.dcmread(BytesIO(content))
-    frames = pixel_array(ds).reshape(-1, ds.Rows, ds.Columns)
-    masks: dict[str, list[tuple[int, Mask]]] = {}
-    for frame, groups in zip(frames, ds.PerFrameFunctionalGroupsSequence, strict=True):
+    frames: dict[str, list[tuple[int, int]]] = {}
+    for frame, groups in enumerate(ds.PerFrameFunctionalGroupsSequence):
         number = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        masks.setdefault(_source(groups), []).append((number, frame.astype(bool)))
-    return Segments(labels=tuple(str(s.SegmentLabel) for s in ds.SegmentSequence), masks=masks)
+        frames.setdefault(_source(groups), []).append((number, frame))
+    del ds.PerFrameFunctionalGroupsSequence  # a data set for each frame, and said above
+    return Segments(labels=tuple(str(s.SegmentLabel) for s in ds.SegmentSequence), frames=frames, content=ds)
 
 
 def _source(groups: Dataset) -> str:

@@ -16,6 +16,8 @@ from storage.traces import Stretch
 WIDTH: Final = 1000.0
 LONGEST: Final = 0.25
 """Share of the drawing that one pause may take."""
+WAITING: Final = frozenset({"waiting", "delivery", "proof"})
+"""Lanes in which it is a worker or a destination that is waited for: hours of it would hide all the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +66,5 @@ def _places(stretches: Sequence[Stretch]) -> dict[float, float]:
 
 
 def _is_covered(stretches: Sequence[Stretch], moment: float) -> bool:
-    """Whether something short of waiting for a destination goes on from this moment."""
-    return any(s.begin_at <= moment < s.end_at for s in stretches if s.lane != "delivery")
+    """Whether something other than waiting for somebody goes on from this moment."""
+    return any(s.begin_at <= moment < s.end_at for s in stretches if s.lane not in WAITING)

@@ -24,6 +24,17 @@ WINDOWS: Final = {
     "brain": Window(centre=40, width=80),
 }
 """Preset -> what is shown."""
+FULL: Final = "full"
+"""A preset too: from the lowest to the highest value of the slice, for scouts and for what is not in HU."""
+PRESETS: Final = (*WINDOWS, FULL)
+
+
+def window_of(preset: str, values: NDArray[np.float32]) -> Window:
+    """The window of a preset, for these values."""
+    if preset != FULL:
+        return WINDOWS[preset]
+    low, high = float(values.min()), float(values.max())
+    return Window(centre=(low + high) / 2, width=max(1.0, high - low))
 
 
 def grey(values: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:

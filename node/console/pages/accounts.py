@@ -7,9 +7,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from node.console import passwords
+from node.console.pages.login import tried
 from node.console.pages.parameters import AccountName
-from node.console.pages.rendering import page
-from node.console.state import console_of, form_of, record, session_of
+from node.console.pages.rendering import lasting, page
+from node.console.state import console_of, form_of, record, session_of, tell
+from node.console.throttle import Visitor
 from storage import accounts, events
 from storage.errors import Refused
 from storage.states import Role
@@ -23,10 +25,8 @@ def own(request: Request) -> Response:
 def change_own_password(request: Request) -> Response:
     """Needs the old one: an unlocked screen is not enough. Every other session of the account ends."""
     console, session, fields = console_of(request), session_of(request), form_of(request)
-    with console.ledger.reading() as connection:
-        account = accounts.find(connection, session.account)
-    if account is None or not passwords.is_right(fields.get("old", ""), account.password):
-        return page(request, "account.html", status=403, wrong="The present password is another one.")
+    if refusal := _refused_old_password(request):
+        return refusal
     try:
         kept = _new_password(fields, session.account)
     except Refused as error:
@@ -35,6 +35,22 @@ def change_own_password(request: Request) -> Response:
         accounts.set_password(connection, session.account, kept, console.clock(), keep=session.digest)
         events.tell(connection, record(request, "changed the own password"))
     return RedirectResponse("/account?said=changed", status_code=303)
+
+
+def _refused_old_password(request: Request) -> Response | None:
+    """An answer where it is wrong, or was wrong too often: nobody finds it out at an unlocked screen."""
+    console, session = console_of(request), session_of(request)
+    with console.ledger.reading() as connection:
+        account = accounts.find(connection, session.account)
+    who = Visitor(account=session.account, address=session.address, browser=session.digest)
+    wait_s = tried(console, account, form_of(request).get("old", ""), who)
+    if wait_s is None:
+        return None
+    if wait_s > 0:
+        wrong = f"Too many attempts. Wait {lasting(wait_s)}."
+        return page(request, "account.html", status=429, wrong=wrong)
+    tell(request, "present password refused")
+    return page(request, "account.html", status=403, wrong="The present password is another one.")
 
 
 def whole(request: Request) -> Response:
@@ -80,9 +96,11 @@ def change_role(request: Request, name: AccountName) -> Response:
 
 
 def change_password(request: Request, name: AccountName) -> Response:
-    """A new password, for somebody who forgot it; every session of the account ends."""
+    """A new password, for somebody who forgot it; every session of the account ends. Never the own one."""
     console = console_of(request)
     try:
+        if name == session_of(request).account:
+            raise Refused("your own password is changed under Your account, with the present one")
         kept = _new_password(form_of(request), name)
         with console.ledger.writing() as connection:
             accounts.set_password(connection, name, kept, console.clock())

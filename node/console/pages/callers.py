@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final
 
 from fastapi import HTTPException
@@ -10,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from node import addresses
+from node.config import Peer
 from node.config_types import PEER_NAME
+from node.console.monitors import is_among
 from node.console.pages.rendering import page
 from node.console.state import console_of, form_of, session_of, tell
 from storage import callers
@@ -25,12 +29,11 @@ def whole(request: Request) -> Response:
     console = console_of(request)
     with console.ledger.reading() as connection:
         found = callers.rejected(connection, console.clock() - SINCE_S)
-    known = {peer.ae_title for peer in console.config.peers}
     return page(
         request,
         "callers.html",
         found=found,
-        can_allow=[_can_be_allowed(caller) and caller.calling_ae not in known for caller in found],
+        standings=[_standing(caller, console.config.peers) for caller in found],
         names=[suggested_name(caller.calling_ae) for caller in found],
     )
 
@@ -52,8 +55,25 @@ def allow(request: Request) -> Response:
     return RedirectResponse("/callers?said=allowed", status_code=303)
 
 
-def _can_be_allowed(caller: Rejected) -> bool:
-    return addresses.ip_address(caller.address) is not None
+class Standing(StrEnum):
+    """What the configuration says of a caller now: it may have changed since it was rejected."""
+
+    UNKNOWN = "unknown"  # no peer has its AE title: it can be let in with one click
+    LET_IN = "let in"  # it would be let in now
+    CALLS_ANOTHER = "calls another"  # the AE title that it called is not ours: nothing here is to be changed
+    OTHER_PLACE = "other place"  # a peer has its AE title, and calls from somewhere else, or may not send
+    NOWHERE = "nowhere"  # where it called from is not known
+
+
+def _standing(caller: Rejected, known: Sequence[Peer]) -> Standing:
+    if caller.reason.startswith("called "):
+        return Standing.CALLS_ANOTHER
+    same = [peer for peer in known if peer.ae_title == caller.calling_ae]
+    if any(peer.may_send and is_among(caller.address, peer.hosts) for peer in same):
+        return Standing.LET_IN
+    if same:
+        return Standing.OTHER_PLACE
+    return Standing.NOWHERE if addresses.ip_address(caller.address) is None else Standing.UNKNOWN
 
 
 def suggested_name(ae_title: str) -> str:

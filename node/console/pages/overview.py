@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from node.console.pages.happenings import told
 from node.console.pages.rendering import page
 from node.console.siblings import siblings
 from node.console.state import Console, console_of
-from node.standing import standing
-from storage import listing, review, schema
+from storage import arrivals, circuits, deliveries, events, listing, schema
 
 SERIES_SHOWN: Final = 8
 EVENTS_SHOWN: Final = 8
@@ -68,14 +68,15 @@ def _values(request: Request) -> dict[str, Any]:
     now = console.clock()
     with console.ledger.reading() as connection:
         return {
-            "node": standing(connection),
+            "associations": arrivals.open_associations(connection),
+            "deliveries": deliveries.count_by_state(connection),
+            "troubled": circuits.troubled(connection),
+            "happened": told(connection, events.recent(connection, EVENTS_SHOWN)),
             "series": listing.lines(connection, listing.Wanted(), SERIES_SHOWN),
             "counts": listing.count_by_state(connection),
-            "held": review.held_series(connection),
             "beats": beats(connection, now),
             "disk": disk(console),
             "siblings": siblings(),
-            "events_shown": EVENTS_SHOWN,
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from starlette.responses import HTMLResponse
 from node.console.route import may
 from node.console.state import console_of
 from node.tables import age
-from storage.states import DeliveryState, Role, SeriesState
+from storage.states import DeliveryState, Role, SeriesState, Trouble
 
 TONES: Final[dict[str, str]] = {
     SeriesState.RECEIVING: "busy",
@@ -24,13 +26,20 @@ TONES: Final[dict[str, str]] = {
     DeliveryState.WAITING: "wait",
     DeliveryState.DEAD: "bad",
     DeliveryState.WITHDRAWN: "idle",
-    "sent": "busy",
-    "stored": "good",
-    "delivered": "good",
-    "committed": "good",
-    "verified": "good",
+    DeliveryState.SENT: "busy",
+    DeliveryState.STORED: "good",
+    DeliveryState.COMMITTED: "good",
+    DeliveryState.VERIFIED: "good",
 }
 """State -> what its mark looks like; its word always stands beside."""
+
+TROUBLES: Final[dict[str, str]] = {
+    Trouble.UNREACHABLE: "cannot be reached",
+    Trouble.BUSY: "asks to be called later",
+    Trouble.BLOCKED: "does not let us in",
+    Trouble.SILENT: "takes results and does not answer",
+}
+"""What is wrong with a destination, in a sentence about it."""
 
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -79,6 +88,12 @@ def short(uid: str) -> str:
     return uid if len(uid) <= 18 else f"…{uid[-16:]}"
 
 
+def tallied(values: Iterable[str]) -> str:
+    """What volumes say, each thing once with how many say it: ABDOMEN (9), undetermined (2)."""
+    counts = Counter(values)
+    return ", ".join(value if count == 1 else f"{value} ({count})" for value, count in counts.most_common())
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("node.console"),
@@ -87,8 +102,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": moment, "precise": precise, "size": size, "lasting": lasting, "short": short}
-    made.globals |= {"tones": TONES, "navigation": NAVIGATION, "Role": Role}
+    made.filters |= {
+        "moment": moment,
+        "precise": precise,
+        "size": size,
+        "lasting": lasting,
+        "short": short,
+        "tallied": tallied,
+    }
+    made.globals |= {"tones": TONES, "troubles": TROUBLES, "navigation": NAVIGATION, "Role": Role}
     return made
 
 

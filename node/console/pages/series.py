@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import HTTPException
@@ -16,13 +17,14 @@ from node.console.drawing.timeline import bars
 from node.console.drawing.windows import WINDOWS
 from node.console.pages.parameters import Uid
 from node.console.pages.rendering import page
-from node.console.series_view import StackView, segmentation_of, stack_views
+from node.console.series_view import StackView, segmentation_among, stack_views
 from node.console.state import console_of, record
 from node.standing import SeriesStanding, series_standing
 from node.volume_lines import gate_line, verdict, volume_lines
 from storage import arrivals, events, outcomes
 from storage.errors import CtnodeError
 from storage.header import Header
+from storage.records import ResultRow
 from storage.traces import trace
 
 
@@ -31,31 +33,43 @@ def whole(request: Request, uid: Uid) -> Response:
     console = console_of(request)
     now = console.clock()
     with console.ledger.reading() as connection:
-        standing = series_standing(connection, uid, console.config.assembly, now)
-        if standing is None:
-            raise HTTPException(404, "this series is not known here")
-        views = stack_views(connection, standing)
+        standing = _standing(request, connection, uid)
+        views = stack_views(console, connection, standing)
+        results = outcomes.results_that_hold(connection, uid, standing.series.revision)
         values: dict[str, Any] = {
             "bars": bars(trace(connection, standing.series, now)),
-            "results": outcomes.results_that_hold(connection, uid, standing.series.revision),
+            "results": [*results, *standing.held],
             "headers": [_header(connection, view) for view in views],
-            "legends": [_legend(request, connection, standing, view) for view in views],
         }
-    return page(request, "series.html", **_shown(standing, views), **values)
+    return page(
+        request,
+        "series.html",
+        **_shown(standing, views),
+        **values,
+        drawings=[anatomy(view.stack, view.report) if view.stack.slices else None for view in views],
+        legends=[_legend(request, results, view) for view in views],
+        windows=WINDOWS,
+    )
 
 
 def part(request: Request, uid: Uid) -> Response:
     """What changes while it is being received: its state and its slice maps."""
     console = console_of(request)
     with console.ledger.reading() as connection:
-        standing = series_standing(connection, uid, console.config.assembly, console.clock())
-        if standing is None:
-            raise HTTPException(404, "this series is not known here")
-        views = stack_views(connection, standing)
+        standing = _standing(request, connection, uid)
+        views = stack_views(console, connection, standing)
     answer = page(request, "series_progress.html", **_shown(standing, views))
     if request.query_params.get("state", "") not in ("", standing.series.state):
         answer.headers["HX-Refresh"] = "true"  # it went on: the rest of the page is another one now
     return answer
+
+
+def _standing(request: Request, connection: Connection, uid: str) -> SeriesStanding:
+    console = console_of(request)
+    standing = series_standing(connection, uid, console.config.assembly, console.clock())
+    if standing is None:
+        raise HTTPException(404, "this series is not known here")
+    return standing
 
 
 def _shown(standing: SeriesStanding, views: list[StackView]) -> dict[str, Any]:
@@ -63,9 +77,7 @@ def _shown(standing: SeriesStanding, views: list[StackView]) -> dict[str, Any]:
         "standing": standing,
         "series": standing.series,
         "views": views,
-        "drawings": [anatomy(view.stack, view.report) if view.stack.slices else None for view in views],
         "gate": gate_line(standing.volumes),
-        "windows": WINDOWS,
         "verdict": verdict,
         "volume_lines": volume_lines,
     }
@@ -79,11 +91,9 @@ def _header(connection: Connection, view: StackView) -> Header | None:
     return None if instance is None else instance.header
 
 
-def _legend(
-    request: Request, connection: Connection, standing: SeriesStanding, view: StackView
-) -> list[tuple[str, str]]:
+def _legend(request: Request, results: Sequence[ResultRow], view: StackView) -> list[tuple[str, str]]:
     """Name and colour of each segment that can be laid over the slices; none without a segmentation."""
-    result = segmentation_of(connection, standing.series, view.stack.number) if view.is_analysed else None
+    result = segmentation_among(results, view.stack.number) if view.is_analysed else None
     if result is None:
         return []
     try:

@@ -1,4 +1,4 @@
-// What htmx does not: pausing updates, asking before what cannot be undone, and the slice viewer.
+// What htmx does not: pausing updates, local times, asking before what cannot be undone, the slice viewer.
 "use strict";
 
 (() => {
@@ -24,6 +24,43 @@
     const question = button && button.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
+
+  // Times are written in UTC; a person may have them in the zone of the browser.
+  const ZONE = "ctnode-local-times";
+  const zone = document.querySelector("[data-zone]");
+  const isLocal = () => window.localStorage.getItem(ZONE) === "yes";
+  const two = (number) => String(number).padStart(2, "0");
+
+  function localized(element) {
+    const at = new Date(element.getAttribute("datetime").replace(" ", "T"));
+    const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
+    const split = element.dataset.clock && element.dataset.clock.split(".")[1];
+    return split ? `${clock}.${split}` : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock}`;
+  }
+
+  function writeTimes(root) {
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const where = "ago" in element.dataset ? "title" : "textContent";
+      if (!("utc" in element.dataset)) element.dataset.utc = element[where];
+      element[where] = isLocal() ? localized(element) : element.dataset.utc;
+    }
+  }
+
+  function nameZone() {
+    const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    document.getElementById("zone").textContent = isLocal() ? `Times are those of ${name}.` : "Times are UTC.";
+    zone.textContent = isLocal() ? "Show UTC" : "Show local times";
+    zone.hidden = false;
+  }
+
+  zone.addEventListener("click", () => {
+    window.localStorage.setItem(ZONE, isLocal() ? "no" : "yes");
+    nameZone();
+    writeTimes(document);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => writeTimes(event.target));
+  nameZone();
+  writeTimes(document);
 
   const words = (text) => text.trim().split(/\s+/).filter(Boolean);
 
