@@ -44,6 +44,9 @@ SAME_MM: Final = 0.5
 
 QUATERNION_ROUNDED: Final = 1e-3
 """Beyond length 1: what float32 and careless writers make of a rotation by 180 degrees."""
+HALF_TURN: Final = 1e-7
+"""Of the square of quatern_a: what float32 leaves of it in a rotation by 180 degrees. It counts as 0, as in
+nifti_quatern_to_mat44."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +170,10 @@ class _Fields:
         length = (b * b + c * c + d * d) ** 0.5
         if length > 1 + QUATERNION_ROUNDED:
             raise Refused(f"NIfTI quatern_b, _c, _d have length {length:.4g}: no rotation")
-        if length > 1:  # a is 0, as nifti_quatern_to_mat44 has it
+        square = 1.0 - length * length
+        if square < HALF_TURN:
             b, c, d = b / length, c / length, d / length
-        a = max(1.0 - b * b - c * c - d * d, 0.0) ** 0.5
+        a = square**0.5 if square >= HALF_TURN else 0.0
         rotation = np.array(
             [
                 [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],

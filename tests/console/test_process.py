@@ -196,7 +196,8 @@ def test_who_holds_connections_open_keeps_nobody_out(filled_root: Path, tmp_path
         slow = held.enter_context(
             socket.create_connection(("127.0.0.1", here.console.config.node.console_port))
         )
-        slow.sendall(b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nn")
+        form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9"
+        slow.sendall(b"POST /login HTTP/1.1\r\nHost: a\r\n" + form + b"\r\n\r\nn")
         for _ in range(OPEN_MAX + 20):
             address = ("127.0.0.1", here.console.config.node.console_port)
             held.enter_context(socket.create_connection(address))

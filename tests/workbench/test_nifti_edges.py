@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inference.series import ReadVolume, RefusedVolume
@@ -52,6 +52,7 @@ def test_what_is_written_is_read_again_where_it_was(g, tmp_path_factory) -> None
 
 
 @settings(max_examples=60, deadline=None)
+@example(angles=(0.0, 6.0, 180.0), spacing=(1.0, 3.0, 1.0), left_handed=False, code="qform")
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),
     spacing=st.tuples(*[st.floats(0.4, 6)] * 3),
