@@ -176,7 +176,7 @@ def associated(port: int, *arguments: Any, **settings: Any) -> Iterator[Any]:
 
 def rejection(association: Any) -> tuple[int, int, int]:
     """Result, source and reason of the A-ASSOCIATE-RJ."""
-    assert association.is_rejected
+    assert association.is_rejected, "aborted" if association.is_aborted else "no answer"
     answer = association.acceptor.primitive
     return answer.result, answer.result_source, answer.diagnostic
 
