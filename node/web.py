@@ -6,7 +6,6 @@ What the configuration does not say is not done: no proxy and no password of the
 from __future__ import annotations
 
 import base64
-import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Final
 import httpx
 
 from node.destinations import WebAddress
+from node.secret_source import read_secret
 from node.tls import client_context
 from storage.errors import ConfigError, PeerRefused
 
@@ -74,7 +74,7 @@ def _context(way: WebAddress) -> ssl.SSLContext:
 
 def _credentials(way: WebAddress) -> dict[str, str]:
     """The field Authorization (RFC 7617, RFC 6750); read anew for each client, for secrets change."""
-    secret = _secret(way)
+    secret = read_secret(way.secret_file, way.secret_variable, key=f"{way}: secret")
     if secret is None:
         return {}
     if not secret or not (secret.isascii() and secret.isprintable()):
@@ -82,18 +82,3 @@ def _credentials(way: WebAddress) -> dict[str, str]:
     if way.user is None:
         return {"Authorization": f"Bearer {secret}"}
     return {"Authorization": "Basic " + base64.b64encode(f"{way.user}:{secret}".encode()).decode()}
-
-
-def _secret(way: WebAddress) -> str | None:
-    if way.secret_file is not None:
-        try:
-            return way.secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-            raise PeerRefused(f"{way}: secret_file {way.secret_file}: {why}") from error
-    if way.secret_variable is not None:
-        secret = os.environ.get(way.secret_variable)
-        if secret is None:
-            raise PeerRefused(f"{way}: secret_variable {way.secret_variable} is not set")
-        return secret.strip()
-    return None
