@@ -46,7 +46,7 @@ test: setup-test  ## All checks: lint, then every test; real peers are installed
 	$(MAKE) --no-print-directory lint
 	PATH="$$PATH:$(CURDIR)/$(BIN)" TCP_NODELAY=1 $(BIN)/pytest $(PYTEST_ARGS)
 
-audit: setup-test  ## Whether a package has a known vulnerability; needs the advisories of pypi.org
+audit: setup-test  ## Known vulnerabilities of what a user installs; asks pypi.org, or osv.dev
 	$(BIN)/pytest -rs tests/test_advisories.py
 
 docs: setup-test  ## Write the parts of the documents that are made from the code

@@ -1,4 +1,7 @@
-"""Commands of the running node: serve, status, queue, show; and the roles that the supervisor starts."""
+"""Commands of the running node: serve, status, queue, show; and the roles that the supervisor starts.
+
+What runs the node is imported by the commands that run it: whoever asks how it stands need not wait for that.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import typer
 from pydicom.errors import InvalidDicomError
 from rich.console import Console
 
-from node import dispatching, processes, queue, receiving, revival, standing, tables
+from node import queue, revival, standing, tables
 from node.config import Config
 from node.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_or_exit
 from node.sr_text import sr_text
@@ -35,21 +38,27 @@ def serve(
     receivers_only: Annotated[bool, typer.Option(hidden=True, help="For `ctnode bench receive`.")] = False,
 ) -> None:
     """Run the node: receive, assemble, analyse, deliver. Stop it with Ctrl-C or SIGTERM."""
+    from node import processes
+
     raise typer.Exit(processes.serve(load_or_exit(config), config, receivers_only=receivers_only))
 
 
 @app.command(hidden=True)
 def receiver(
     config: ConfigOption = DEFAULT_CONFIG,
-    number: receiving.NumberOption = 0,
+    number: Annotated[int, typer.Option(min=0, help="Of the receiving processes, from 0.")] = 0,
 ) -> None:
     """A receiving process; `serve` starts them."""
+    from node import receiving
+
     receiving.run_receiver(load_or_exit(config), number)
 
 
 @app.command(hidden=True)
 def dispatcher(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """The completing and delivering process; `serve` starts it."""
+    from node import dispatching
+
     dispatching.run_dispatcher(load_or_exit(config))
 
 

@@ -27,14 +27,19 @@ class Limit:
 class Damper:
     """Remembers what was told. For one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence_s: float = SILENCE_S) -> None:
+        self._silence_s = silence_s
         self._told: dict[Hashable, float] = {}
 
     def is_news(self, what: Hashable, now: float) -> bool:
-        """Whether this is to be told: it was not, within the last minute."""
-        if 0 <= now - self._told.get(what, float("-inf")) < SILENCE_S:  # less: the clock was set back
+        """Whether this is to be told: it was not, within the last minute, or what the silence is."""
+        if 0 <= now - self._told.get(what, float("-inf")) < self._silence_s:  # less: the clock was set back
             return False
         if len(self._told) >= REMEMBERED:
             self._told.clear()
         self._told[what] = now
         return True
+
+    def forget(self, what: Hashable) -> None:
+        """It could not be told after all: the next time it is news."""
+        self._told.pop(what, None)

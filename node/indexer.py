@@ -1,6 +1,6 @@
 """The thread that writes rows: what is acknowledged gets into the ledger in its order, some at a time.
 
-One transaction writes what has gathered: at once when it was quiet before, else after a tenth of a second.
+One transaction writes what has gathered: at once when it was quiet before, else after a quarter of a second.
 Nothing is dropped while the ledger is away. What the database does not take is told, and must not stop the
 others; its bytes stay, and the next start tries again.
 """
@@ -23,7 +23,7 @@ from storage.logs import log
 from storage.records import Event
 from storage.store import Store
 
-GATHER_S: Final = 0.1
+GATHER_S: Final = 0.25
 """From the beginning of one transaction to that of the next, unless a batch is full before."""
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts while the ledger is away; the last one again and again."""

@@ -1,7 +1,7 @@
 """From received bytes to an acknowledged instance: the path that keeps the first two promises.
 
 Success is answered when the bytes are on stable storage (`Store.keep`) and the instance is queued for the
-index. Its row follows within a tenth of a second; a stop in between is mended by `node.recovery`, from the
+index. Its row follows within a quarter of a second; a stop in between is mended by `node.recovery`, from the
 bytes. What contradicts another instance is refused before that, whether the other one has its row or waits
 for it; only what two processes take at the same instant is left to `node.settling`.
 """

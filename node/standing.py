@@ -50,7 +50,7 @@ def standing(connection: Connection) -> Standing:
         series=tuple(arrivals.recent_series(connection, RECENT_SERIES)),
         deliveries=deliveries.count_by_state(connection),
         circuits=tuple(circuits.troubled(connection)),
-        events=tuple(events.recent(connection, RECENT_EVENTS)),
+        events=tuple(events.recent(connection, RECENT_EVENTS, but=events.VIEWED)),
     )
 
 

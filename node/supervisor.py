@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from storage.logs import log
-from storage.process import SUPERVISED, Terminal
+from storage.process import SUPERVISED, Terminal, Told
 
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
@@ -62,7 +62,7 @@ class Supervisor:
     before_stopping: Callable[[], None] = lambda: None  # what is let go of before they are told to stop
     each_round: Callable[[], None] = lambda: None  # what else is looked after
     told_to_look: Callable[[], None] = lambda: None  # at a SIGHUP; in a signal handler
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=Told)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, or until the terminal is closed; returns the exit code."""

@@ -20,7 +20,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -237,13 +237,23 @@ def _make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-@contextmanager
-def answered() -> Iterator[None]:
-    """An error of the file system is Unavailable, or OutOfSpace."""
-    try:
-        yield
-    except OSError as error:
-        raise unavailable(error) from error
+class _Answered:
+    """One for all: it remembers nothing, and a generator for each would cost more than what it guards."""
+
+    def __enter__(self) -> None:
+        """Nothing is noted."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise unavailable(error) from error
+
+
+_ANSWERED: Final = _Answered()
+
+
+def answered() -> _Answered:
+    """Within it, an error of the file system is Unavailable, or OutOfSpace."""
+    return _ANSWERED
 
 
 def unavailable(error: OSError) -> Unavailable:

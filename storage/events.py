@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Connection, delete, select
 
 from storage import schema
 from storage.records import Event
+
+VIEWED: Final = "viewed"
+"""The kind of those that say who looked at which study: for the audit trail and for administrators."""
 
 
 def tell(connection: Connection, event: Event) -> None:
@@ -22,13 +27,16 @@ def recent(
     subject: str | None = None,
     kind: str | None = None,
     until: float | None = None,
+    but: str | None = None,
 ) -> list[Event]:
-    """The newest events, newest first: of one subject, of one kind, up to a time, or of all."""
+    """The newest events, newest first: of one subject, of one kind, up to a time, or of all `but` a kind."""
     table = schema.event
     statement = select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
     for column, wanted in ((table.c.subject, subject), (table.c.kind, kind)):
         if wanted is not None:
             statement = statement.where(column == wanted)
+    if but is not None:
+        statement = statement.where(table.c.kind != but)
     if until is not None:
         statement = statement.where(table.c.at <= until)
     return [

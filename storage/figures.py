@@ -1,12 +1,16 @@
-"""Figures of the last day, and what waits now: each one query that an index answers."""
+"""Figures of the last day, and what waits now: of what was before, no question reads anything.
+
+What is of a day is asked for by the series of that day (`series_since`).
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from storage import schema
 from storage.expectations import batches
@@ -58,8 +62,8 @@ def results_waiting(connection: Connection) -> dict[str, Waiting]:
     return {destination: Waiting(count=count, since=since) for destination, count, since in rows}
 
 
-def delays_s(connection: Connection, since: float) -> list[float]:
-    """From the last slice of a series to the first of its results at a destination; of series since then."""
+def delays_s(connection: Connection, uids: Collection[str]) -> list[float]:
+    """From the last slice of a series to the first of its results at a destination; of these series."""
     series, result, delivery = schema.series.c, schema.result.c, schema.delivery.c
     statement = (
         select(series.last_received_at, func.min(delivery.stored_at))
@@ -73,14 +77,14 @@ def delays_s(connection: Connection, since: float) -> list[float]:
     )
     return [
         stored_at - last_received_at
-        for uids in batches(_since(connection, since))
+        for batch in batches(uids)
         for last_received_at, stored_at in connection.execute(
-            statement.where(series.series_instance_uid.in_(uids))
+            statement.where(series.series_instance_uid.in_(batch))
         )
     ]
 
 
-def _since(connection: Connection, since: float) -> list[str]:
+def series_since(connection: Connection, since: float) -> list[str]:
     """Series of which an instance came since then.
 
     Asked for first: without statistics, a database begins with everything that a destination ever got.
@@ -90,8 +94,8 @@ def _since(connection: Connection, since: float) -> list[str]:
     return list(rows.scalars())
 
 
-def findings(connection: Connection, since: float) -> dict[tuple[str, str], int]:
-    """(name, value) of findings -> volumes; of the present revisions of series since then."""
+def findings(connection: Connection, uids: Collection[str]) -> dict[tuple[str, str], int]:
+    """(name, value) of findings -> volumes; of the present revisions of these series."""
     series, volume, finding = schema.series.c, schema.volume.c, schema.finding.c
     statement = (
         select(finding.name, finding.value, func.count())
@@ -101,36 +105,59 @@ def findings(connection: Connection, since: float) -> dict[tuple[str, str], int]
         .group_by(finding.name, finding.value)
     )
     found: Counter[tuple[str, str]] = Counter()
-    for uids in batches(_since(connection, since)):
-        for name, value, count in connection.execute(statement.where(series.series_instance_uid.in_(uids))):
+    for batch in batches(uids):
+        for name, value, count in connection.execute(statement.where(series.series_instance_uid.in_(batch))):
             found[name, value] += count
     return dict(found)
 
 
-def inferences(connection: Connection, *, after: int, since: float) -> Iterator[tuple[int, float, float]]:
-    """Volumes beyond a row: its number, when its last slice came, and the seconds that the models took.
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """What the models took for one volume."""
 
-    Reports are long: who asks again says which row it saw last.
+    volume_id: int
+    last_received_at: float  # of its series
+    seconds: float
+
+
+def last_volume(connection: Connection) -> int:
+    """The highest number of a volume; 0 without any."""
+    found: int = connection.execute(select(func.coalesce(func.max(schema.volume.c.id), 0))).scalar_one()
+    return found
+
+
+def inferences(connection: Connection, uids: Collection[str]) -> list[Inference]:
+    """What the models took for the volumes of these series."""
+    series = schema.series.c
+    batch = (_inferences().where(series.series_instance_uid.in_(each)) for each in batches(uids))
+    return [found for statement in batch for found in _taken(connection, statement)]
+
+
+def inferences_after(connection: Connection, volume_id: int, *, since: float) -> list[Inference]:
+    """What the models took for volumes with higher numbers than this one, of series since then.
+
+    Reports are long: who asks again says which volume was the last then.
     """
     series, volume = schema.series.c, schema.volume.c
-    rows = connection.execute(
-        select(
-            volume.id,
-            series.last_received_at,
-            volume.report[("seconds", "infer")].as_float().label("seconds"),
-        )
+    return _taken(connection, _inferences().where(volume.id > volume_id, series.last_received_at >= since))
+
+
+def _inferences() -> Select[Any]:
+    series, volume = schema.series.c, schema.volume.c
+    seconds = volume.report[("seconds", "infer")].as_float()
+    return (
+        select(volume.id, series.last_received_at, seconds.label("seconds"))
         .join(schema.series, series.series_instance_uid == volume.series_instance_uid)
-        .where(
-            volume.id > after,
-            volume.eligible,
-            volume.carried_from.is_(None),
-            series.last_received_at >= since,
-        )
-        .order_by(volume.id)
+        .where(volume.eligible, volume.carried_from.is_(None))
     )
-    for row in rows:
-        if row.seconds is not None:
-            yield row.id, row.last_received_at, row.seconds
+
+
+def _taken(connection: Connection, statement: Select[Any]) -> list[Inference]:
+    return [
+        Inference(volume_id=row.id, last_received_at=row.last_received_at, seconds=row.seconds)
+        for row in connection.execute(statement)
+        if row.seconds is not None
+    ]
 
 
 def segments(connection: Connection) -> dict[bool, int]:

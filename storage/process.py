@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
 
 SUPERVISED: Final = "CTNODE_SUPERVISED"
@@ -30,12 +33,52 @@ class Terminal:
         return bool(self._descriptors) and not any(os.isatty(number) for number in self._descriptors)
 
 
+class Told(threading.Event):
+    """An event that a signal handler may set, in whatever the main thread is.
+
+    The standard one takes a lock: set by a handler while its own thread is in `wait`, it waits for itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_told = False
+        self._words: SimpleQueue[None] = SimpleQueue()  # its `put` may interrupt any of its methods
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_told
+
+    def set(self) -> None:
+        """Let all return who wait."""
+        self._is_told = True
+        self._words.put(None)
+
+    def clear(self) -> None:
+        """It is not set, unless it is told again meanwhile."""
+        self._is_told = False
+        with suppress(Empty):
+            while True:
+                self._words.get_nowait()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set, now or within the time."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._is_told:
+            try:
+                self._words.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break
+            if self._is_told:
+                self._words.put(None)  # for the next who waits
+        return self._is_told
+
+
 def until_told_to_stop() -> threading.Event:
     """An event that is set when this process should stop; call it once, from the main thread.
 
     When the supervisor dies, even by SIGKILL, its pipe ends: a child never outlives it to hold the port.
     """
-    stopping = threading.Event()
+    stopping = Told()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     if os.environ.get(SUPERVISED):
@@ -48,7 +91,7 @@ def when_told_to_look(look: Callable[[], None]) -> None:
 
     The supervisor starts its children with SIGHUP blocked: one that comes before this waits and kills nobody.
     """
-    told = threading.Event()
+    told = Told()
     signal.signal(signal.SIGHUP, lambda *_: told.set())
     threading.Thread(target=_look, args=(told, look), name="look again", daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

@@ -13,9 +13,9 @@ from inference.results import codes
 from inference.results.content import slice_at
 from inference.results.flagged import levels_of
 from inference.results.groups import region_output
-from inference.results.identity import tracking_uid
 from inference.results.levels import level_output
-from inference.results.records import PRODUCT, Inputs
+from inference.results.records import Inputs
+from inference.results.segment_description import segment_description
 from storage.errors import InvalidResult
 
 
@@ -34,23 +34,14 @@ class Segment:
 
     def description(self, inputs: Inputs, number: int) -> hd.seg.SegmentDescription:
         """The item of the Segment Sequence (0062,0002) with this Segment Number."""
-        model = inputs.findings.model
-        return hd.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=self.label,
-            segmented_property_category=self.category,
-            segmented_property_type=self.type,
-            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-            algorithm_identification=hd.AlgorithmIdentificationSequence(
-                name=model.name,
-                family=codes.ARTIFICIAL_INTELLIGENCE,
-                version=model.version,
-                source=PRODUCT,
-                parameters={"weights SHA-256": model.sha256},
-            ),
-            tracking_uid=tracking_uid(inputs.volume, self.output),
-            tracking_id=self.output,
-            anatomic_regions=None if self.anatomy is None else [self.anatomy],
+        return segment_description(
+            inputs,
+            number,
+            output=self.output,
+            label=self.label,
+            category=self.category,
+            type=self.type,
+            anatomy=self.anatomy,
         )
 
 

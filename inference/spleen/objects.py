@@ -18,6 +18,7 @@ from inference.results.grid import Grid, placed
 from inference.results.identity import dimension_organization_uid, tracking_uid
 from inference.results.observer import device_observer
 from inference.results.records import NOT_FOR_DIAGNOSIS, PRODUCT, Inputs
+from inference.results.segment_description import segment_description
 from inference.results.source import source_images
 from inference.spleen import codes
 from inference.spleen.finding import CUT_OFF, EXPERIMENTAL, SpleenFinding
@@ -88,22 +89,13 @@ def _segmentation(inputs: Inputs, finding: SpleenFinding) -> Dataset:
 
 
 def _segment(inputs: Inputs) -> hd.seg.SegmentDescription:
-    model = inputs.findings.model
-    return hd.seg.SegmentDescription(
-        segment_number=SEGMENT,
-        segment_label="Spleen (experimental)",
-        segmented_property_category=shared.ANATOMICAL_STRUCTURE,
-        segmented_property_type=codes.SPLEEN,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=model.name,
-            family=shared.ARTIFICIAL_INTELLIGENCE,
-            version=model.version,
-            source=PRODUCT,
-            parameters={"weights SHA-256": model.sha256},
-        ),
-        tracking_uid=tracking_uid(inputs.volume, OUTPUT),
-        tracking_id=OUTPUT,
+    return segment_description(
+        inputs,
+        SEGMENT,
+        output=OUTPUT,
+        label="Spleen (experimental)",
+        category=shared.ANATOMICAL_STRUCTURE,
+        type=codes.SPLEEN,
     )
 
 

@@ -14,6 +14,7 @@ from storage.records import Association, Event
 from storage.states import Ending
 
 APPLICATION_ACTIVITY: Final = Code(value="110100", meaning="Application Activity")
+ACCESSED: Final = Code(value="110103", meaning="DICOM Instances Accessed")
 TRANSFERRED: Final = Code(value="110104", meaning="DICOM Instances Transferred")
 SECURITY_ALERT: Final = Code(value="110113", meaning="Security Alert")
 AUTHENTICATION: Final = Code(value="110114", meaning="User Authentication")
@@ -103,6 +104,8 @@ def told(event: Event, *, ae_title: str) -> Message | None:
             return _alert(NETWORK_CONFIGURATION, event, Outcome.SUCCESS, ae_title, person=event.subject)
         case "console":
             return _by_person(event, ae_title)
+        case "viewed":
+            return _viewed(event, ae_title)
         case "released":
             return _operation(event, ae_title)
         case "exported":
@@ -177,6 +180,31 @@ def _authentication(kind: Code, event: Event, outcome: Outcome, ae_title: str) -
         participants=(
             Participant(user_id=event.subject or "unknown", is_requestor=True, address=address),
             Participant(user_id="ctnode", ae_title=ae_title),
+        ),
+    )
+
+
+def _viewed(event: Event, ae_title: str) -> Message:
+    """Somebody was shown a series (A.5.3.6); the event says: study UID series UID from ADDRESS."""
+    words = event.detail.split()
+    said = dict(zip(words[::2], words[1::2], strict=False))
+    study = said.get("study", "unknown")
+    return Message(
+        event=ACCESSED,
+        action=Action.READ,
+        outcome=Outcome.SUCCESS,
+        at=event.at,
+        participants=(
+            Participant(user_id=event.subject, is_requestor=True, address=said.get("from", "")),
+            Participant(user_id="ctnode", ae_title=ae_title),
+        ),
+        subjects=(
+            Subject(
+                id=study,
+                kind=STUDY,
+                name=study,
+                details={"Series Instance UID": said.get("series", "unknown")},
+            ),
         ),
     )
 

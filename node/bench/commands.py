@@ -16,7 +16,7 @@ from rich.console import Console
 
 from node.bench import series
 from node.bench.association import Associations, idle_share, set_up
-from node.bench.console import ConsoleFigures
+from node.bench.console import ConsoleFigures, Plan
 from node.bench.console import measure as pages
 from node.bench.gate import GateFigures, measure
 from node.bench.receive import Figures, compare
@@ -47,8 +47,16 @@ SPARES_MORE: Final = 9
 SPARES_MAX: Final = 64
 """What the configuration allows."""
 
-SENDERS, PAGES_MATRIX = 4, "256"
-"""Of the benchmark of the console: small slices, so that receiving lasts as long as a few pages are read."""
+SENDERS: Final = 4
+PAGES_MATRIX: Final = "64"
+"""Of the benchmark of the console: slices of 10 kB, so that the processor is what receiving waits for, where
+a console costs most, and the disk, which differs most from second to second, is not."""
+
+SERIES_INSTANCES: Final = 500
+"""Of each series that is sent meanwhile."""
+
+FASTEST: Final = 4000
+"""Instances a second that the spare segments of the benchmark of the console do for."""
 
 IDLE: Final = 8
 """Silent associations."""
@@ -131,20 +139,29 @@ def gate(
 
 @bench_app.command("console")
 def console_pages(
-    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Receivers that are started, one after the other.")] = 4,
+    pairs: Annotated[
+        int,
+        typer.Option(min=1, help="Of intervals in each round: with and without somebody who looks."),
+    ] = 32,
+    interval_s: Annotated[float, typer.Option(min=0.1, help="Seconds of each interval.")] = 1.0,
     filled_series: Annotated[int, typer.Option(min=1, help="Series in the ledger.")] = 200,
     filled_instances: Annotated[int, typer.Option(min=1, help="Instances of each of them.")] = 500,
-    instances: Annotated[int, typer.Option(min=20, help="Instances that each of four senders sends.")] = 2000,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where the figures are written.")] = None,
 ) -> None:
-    """What the console's pages take while instances arrive, and what they cost the receivers."""
+    """What the console's pages take while instances arrive, and what looking at them costs the receivers.
+
+    Four senders never pause. In short intervals in turn somebody asks for a page each half second, with two
+    pages left open that ask again by themselves, and nobody does.
+    """
+    plan = Plan(rounds=rounds, pairs=pairs, interval_s=interval_s)
     with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
         folder = Path(name)
         files = series.simulated(folder / "ct", seed=1, slices=SIMULATED, options=("--matrix", PAGES_MATRIX))
-        sent = series.copies(files, folder, series=SENDERS, instances=instances)
-        size = sum(file.stat().st_size for each in sent for file in each)
+        sent = series.copies(files, folder, series=SENDERS, instances=SERIES_INSTANCES)
+        size = int(FASTEST * plan.round_s) * sent[0][0].stat().st_size
         write_ahead(folder / NAME, spares=min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE))
-        figures = pages(sent, folder, series=filled_series, instances=filled_instances, rounds=rounds)
+        figures = pages(sent, folder, series=filled_series, instances=filled_instances, plan=plan)
     console.print(console_table(figures))
     _write(json_file, figures)
 

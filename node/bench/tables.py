@@ -45,10 +45,13 @@ def gate_table(figures: GateFigures) -> Table:
 
 def console_table(figures: ConsoleFigures) -> Table:
     """A page a row, and what they cost."""
-    low, high = figures.cost_range
-    cost = f"cost of receiving {100 * figures.cost:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    filled = f"{figures.series} series, {figures.instances} instances"
-    table = Table("page", "median, ms", caption=f"{filled}; {cost}")
+    table = Table("page", "median, ms", caption=f"{figures.series} series, {figures.instances} instances")
     for page, took_ms in figures.page_ms.items():
         table.add_row(page, f"{took_ms:.0f}")
+    table.add_section()
+    low, high = figures.cost_ci95
+    table.add_row("cost of receiving, %", f"{100 * figures.cost:.1f} ({100 * low:.1f} to {100 * high:.1f})")
+    table.add_row("console, % of the cores", f"{100 * figures.console_cpu_share:.1f}")
+    if figures.spares_left == 0:
+        table.add_row("segments written meanwhile", "fewer pairs")
     return table

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from node.console.access import access
 from node.console.gate import Gate
+from node.console.looking import looked
 from node.console.pages.rendering import page
 from node.console.routes import ROUTES
 from node.console.state import Console
@@ -27,7 +28,7 @@ def application(console: Console) -> ASGIApp:
             route.path,
             route.handler,
             methods=[route.method],
-            dependencies=[Depends(access(route))],
+            dependencies=[Depends(access(route)), *([Depends(looked)] if route.shows_study else [])],
             response_model=None,
         )
     app.add_exception_handler(HTTPException, _refused)

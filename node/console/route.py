@@ -25,6 +25,7 @@ class Route:
     monitored: bool = False  # from addresses of `console.metrics_from` nobody has to log in
     is_long: bool = False  # whether its form may hold the whole configuration
     is_long_addressed: bool = False  # whether an identity provider writes its query
+    shows_study: bool = False  # whether it shows what was received or found: that is audited
     polled: bool = False  # a page asks for it by itself: that is not somebody using the session
 
 

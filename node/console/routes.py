@@ -51,16 +51,21 @@ ROUTES: Final = (
     Route(method="GET", path="/", least=VIEWER, handler=overview.whole),
     Route(method="GET", path="/overview", least=VIEWER, handler=overview.part, polled=True),
     Route(method="GET", path="/series", least=VIEWER, handler=series_list.whole),
-    Route(method="GET", path="/series/{uid}", least=VIEWER, handler=series.whole),
+    Route(method="GET", path="/series/{uid}", least=VIEWER, handler=series.whole, shows_study=True),
     Route(method="GET", path="/series/{uid}/progress", least=VIEWER, handler=series.part, polled=True),
     Route(
-        method="GET", path="/series/{uid}/slices/{stack}/{index}", least=VIEWER, handler=pictures.slice_png
+        method="GET",
+        path="/series/{uid}/slices/{stack}/{index}",
+        least=VIEWER,
+        handler=pictures.slice_png,
+        shows_study=True,
     ),
     Route(
         method="GET",
         path="/series/{uid}/projections/{stack}/{plane}",
         least=VIEWER,
         handler=pictures.projection,
+        shows_study=True,
     ),
     Route(method="POST", path="/series/{uid}/retry", least=OPERATOR, handler=series.retry),
     Route(method="POST", path="/series/{uid}/release", least=OPERATOR, handler=series.release),

@@ -17,6 +17,7 @@ from node.console.drawing.images import Images
 from node.console.drawing.stacks import Stack
 from node.console.first_start import FirstStart
 from node.console.kept import Kept
+from node.console.looks import Looks
 from node.console.oidc.logins import Logins
 from node.console.throttle import Throttle
 from node.metrics.reading import Reader
@@ -46,6 +47,7 @@ class Console:
     first_start: FirstStart = field(default_factory=FirstStart)
     logins: Logins = field(default_factory=Logins)  # by an identity provider
     started_at: float = field(default_factory=time.time)
+    looks: Looks = field(default_factory=Looks)  # that were told
     metrics: Reader = field(default_factory=Reader)
     images: Images = field(init=False)
     stacks: Kept[list[Stack]] = field(

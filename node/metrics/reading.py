@@ -18,12 +18,12 @@ from node.config import Config
 from node.console.siblings import Sibling, siblings
 from node.destinations import destinations
 from node.metrics.certificates import certificates
+from node.metrics.day import DAY_S, Day
 from storage import audits, circuits, deliveries, events, figures, listing, schema, tallies
 from storage.figures import Waiting
 from storage.states import DeliveryState, SeriesState, Trouble
 from storage.tallies import Counter
 
-DAY_S: Final = 86_400.0
 MEGABYTE: Final = 1_000_000
 
 
@@ -64,15 +64,15 @@ class Reading:
 
 @dataclass(kw_only=True)
 class Reader:
-    """Reads the ledger and the machine; remembers what it saw of long reports. For several threads."""
+    """Reads the ledger and the machine; remembers what it saw of a day. For several threads."""
 
-    _last_volume: int = 0
-    _inferences: dict[int, tuple[float, float]] = field(default_factory=dict)  # row -> (last slice, seconds)
+    _day: Day = field(default_factory=Day)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, connection: Connection, config: Config, now: float) -> Reading:
         """The node now. Raises LedgerDown."""
-        since = now - DAY_S
+        with self._lock:
+            day = self._day.read(connection, now)
         return Reading(
             now=now,
             tally=tallies.counted(connection),
@@ -83,26 +83,18 @@ class Reader:
             deliveries=deliveries.count_by_state(connection),
             destinations=[each.name for each in destinations(config)],
             troubles={each.destination: each.trouble for each in circuits.troubled(connection)},
-            delays_s=sorted(figures.delays_s(connection, since)),
-            inferences_s=self._inferences_since(connection, since),
-            findings=figures.findings(connection, since),
+            delays_s=day.delays_s,
+            inferences_s=day.inferences_s,
+            findings=day.findings,
             segments=figures.segments(connection),
             beats=_beats(connection),
             siblings=siblings(),
             disk=_disk(config),
             certificates=certificates(config),
             audit_waiting_bytes=_audit_waiting(connection, config),
-            audit_broken=bool(events.times(connection, BROKEN, since, now)),
+            audit_broken=bool(events.times(connection, BROKEN, now - DAY_S, now)),
             versions=_versions(),
         )
-
-    def _inferences_since(self, connection: Connection, since: float) -> list[float]:
-        with self._lock:
-            for row, at, seconds in figures.inferences(connection, after=self._last_volume, since=since):
-                self._inferences[row] = (at, seconds)
-                self._last_volume = row
-            self._inferences = {row: seen for row, seen in self._inferences.items() if seen[0] >= since}
-            return sorted(seconds for _, seconds in self._inferences.values())
 
 
 def _beats(connection: Connection) -> dict[str, float]:

@@ -1,8 +1,7 @@
 """The fragments of messages (PDVs, PS3.8 9.3.5.1), read off the wire in their order.
 
 In whatever way a message is cut: several PDVs in a PDU, a byte in each, the end of one message and the
-beginning of the next in one PDU. Within a message the head of the next PDV is read together with the data
-before it: two system calls a PDU.
+beginning of the next in one PDU. The wire reads heads together with what follows: two system calls a PDU.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ class Fragments:
         self.size = 0  # bytes of the fragment
         self._wire = wire
         self._left = 0  # bytes of the PDU behind the fragment
-        self._ahead = b""  # of the next PDV or PDU, read already
         self._head = memoryview(bytearray(LEAST_PDU_BYTES))
 
     @property
@@ -53,17 +51,16 @@ class Fragments:
     def begin(self, head: bytes | None) -> None:
         """Come to the first PDV of a message. `head`: of a P-DATA-TF, from `pdu`; None when `pending`."""
         if head is None:
-            self._next_item(b"")
+            self._next_item()
         else:
             self._open(head)
 
     def next(self) -> None:
         """Come to the next PDV of a message. Raises PeerAborted, Violation, WireLost."""
-        ahead, self._ahead = self._ahead, b""
         if self._left:
-            self._next_item(ahead)
+            self._next_item()
             return
-        head = ahead or self._take(LEAST_PDU_BYTES)
+        head = self._take(LEAST_PDU_BYTES)
         if head[0] == PduType.A_ABORT:
             raise PeerAborted
         if head[0] not in TYPES:
@@ -79,8 +76,8 @@ class Fragments:
         context_id, control = self._take(_ITEM_LEAST)
         self._come_to(item, context_id, control, length - _ITEM_BYTES)
 
-    def _next_item(self, ahead: bytes) -> None:
-        item, context_id, control = _PDV.unpack(ahead or self._take(PDV_HEAD_BYTES))
+    def _next_item(self) -> None:
+        item, context_id, control = _PDV.unpack(self._take(PDV_HEAD_BYTES))
         self._come_to(item, context_id, control, self._left - _ITEM_BYTES)
 
     def _come_to(self, item: int, context_id: int, control: int, left: int) -> None:
@@ -94,13 +91,9 @@ class Fragments:
         self.size = item - _ITEM_LEAST
 
     def read(self, room: Room) -> None:
-        """The fragment's bytes, into the beginning of what `room` gives: it is asked for a few bytes more."""
-        size = self.size
-        ahead = 0 if self.is_last else PDV_HEAD_BYTES if self._left else LEAST_PDU_BYTES
-        if size + ahead:
-            view = room(size + ahead)
-            self._wire.fill(view)
-            self._ahead = bytes(view[size:])
+        """The fragment's bytes, into what `room` gives."""
+        if self.size:
+            self._wire.fill(room(self.size))
 
     def _take(self, size: int) -> bytes:
         view = self._head[:size]

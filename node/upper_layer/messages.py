@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from node.upper_layer.fragments import Fragments
-from node.upper_layer.pdu import LEAST_PDU_BYTES, MAXIMUM_PDU_BYTES, Abort, Violation
+from node.upper_layer.pdu import MAXIMUM_PDU_BYTES, Abort, Violation
 
 COMMAND_MAX_BYTES: Final = 65_536
 """The longest command set that is read; C-STORE's has some 250 bytes."""
@@ -40,7 +40,7 @@ class Waste:
     """Takes a data set that nobody wants."""
 
     def __init__(self) -> None:
-        self._memory = memoryview(bytearray(MAXIMUM_PDU_BYTES + LEAST_PDU_BYTES))
+        self._memory = memoryview(bytearray(MAXIMUM_PDU_BYTES))
 
     def room(self, size_bytes: int) -> memoryview:
         """The same memory each time."""

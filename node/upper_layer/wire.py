@@ -1,7 +1,7 @@
 """Bytes to and from one peer, with a deadline for each piece.
 
 A blocking socket with the kernel's own time-outs: one call reads a whole PDU, however it was cut on the way,
-and Python never polls.
+and Python never polls. What is small is read together with what follows it, as far as that is there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import time
 from typing import Any, Final, Protocol
 
 QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
-"""A peer with Nagle's algorithm waits 40 ms for our acknowledgement unless this is set again and again."""
-REST_BYTES: Final = 2
-"""So few bytes come with those before them (of a PDU's head): no acknowledgement is waited for."""
+"""A peer with Nagle's algorithm waits 40 ms for our acknowledgement unless this is set after what we send:
+the kernel takes what goes both ways for a dialogue, and keeps the acknowledgement for our next word."""
+AHEAD_BYTES: Final = 4096
+"""So much is read at once where less was asked for: a command set, and the heads of what follows it."""
 SENT_AT_ONCE: Final = 512
 """How many parts one `sendmsg` takes (IOV_MAX is 1024): a CT slice in PDUs of 16 KiB has 68."""
 PATIENCE_BYTES: Final = 131_072
@@ -124,26 +125,55 @@ class PlainWire:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._bell = Bell(connection)
+        self._ahead = memoryview(bytearray(AHEAD_BYTES))
+        self._from = self._to = 0  # what was read ahead and not asked for yet
+        self._is_quick = False  # whether the kernel acknowledges at once; until something is sent
 
     def fill(self, view: memoryview) -> None:
-        """One system call as a rule: MSG_WAITALL. Its time-out holds for all of it."""
-        size = len(view)
-        if size and (count := self._receive(view, size)) != size:
-            self._fill_rest(view, count)
+        """No system call where it was read ahead, else one as a rule. Its time-out holds for all of it."""
+        size, start = len(view), self._from
+        if size <= self._to - start:
+            view[:] = self._ahead[start : start + size]
+            self._from = start + size
+        else:
+            self._fill_more(view)
 
-    def _fill_rest(self, view: memoryview, count: int) -> None:
-        """A signal, the end, or the time-out after a part of it."""
-        deadline = time.monotonic() + patience_s(len(view), self._timeout_s)
+    def _fill_more(self, view: memoryview) -> None:
+        count = self._to - self._from
+        view[:count] = self._ahead[self._from : self._to]
+        self._from = self._to = 0
+        deadline = 0.0  # counts from the first read: most need no second
         while count < len(view):
-            if time.monotonic() >= deadline:
+            if not deadline:
+                deadline = time.monotonic() + patience_s(len(view), self._timeout_s)
+            elif time.monotonic() >= deadline:
                 raise WireTimedOut
-            count += self._receive(view[count:], len(view) - count)
+            count += self._read(view[count:])
 
-    def _receive(self, view: memoryview, size: int) -> int:
-        try:
-            if QUICKACK is not None and size > REST_BYTES:
+    def _read(self, view: memoryview) -> int:
+        """How much of the view came. Large ones are read to their end, small ones with what follows."""
+        size = len(view)
+        if size >= AHEAD_BYTES:
+            return self._receive(view, socket.MSG_WAITALL)
+        if not self._is_quick:
+            self._acknowledge_quickly()
+        came = self._receive(self._ahead, 0)
+        taken = min(came, size)
+        view[:taken] = self._ahead[:taken]
+        self._from, self._to = taken, came
+        return taken
+
+    def _acknowledge_quickly(self) -> None:
+        if QUICKACK is not None:
+            try:
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
-            count = self._socket.recv_into(view, size, socket.MSG_WAITALL)
+            except OSError as error:
+                raise WireEnded from error
+        self._is_quick = True
+
+    def _receive(self, view: memoryview, flags: int) -> int:
+        try:
+            count = self._socket.recv_into(view, 0, flags)
         except BlockingIOError:
             raise WireTimedOut from None
         except OSError as error:
@@ -154,6 +184,7 @@ class PlainWire:
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Write all parts: one system call as a rule."""
+        self._is_quick = False
         left = [memoryview(part) for part in parts if len(part)]
         deadline = time.monotonic() + self._timeout_s
         while left:
@@ -175,7 +206,7 @@ class PlainWire:
 
     def wait(self, timeout_s: float) -> bool:
         """See `Wire.wait`."""
-        return self._bell.wait(timeout_s)
+        return self._from < self._to or self._bell.wait(timeout_s)
 
     def wake(self) -> None:
         """See `Wire.wake`."""

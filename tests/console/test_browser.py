@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,15 @@ import pytest
 from node.config import load
 from node.config_file import FileEditor
 from storage.states import Role, SeriesState
-from tests.console import filled
-from tests.console.browsing import PASSWORD, Site, serving, site
-from tests.console.conftest import peers
+from tests.console import filled, person
+from tests.console.browsing import PASSWORD, Site
 from tests.console.filled import GAPPED, SERIES
+from tests.console.person import NARROW, SERIOUS, WIDE, Person
 from tests.console.test_pages import dead
-from tests.node.receiving import free_port
 from tests.waiting import eventually
 
-CHROMIUM = shutil.which("chromium")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 420, "height": 900}
+playwright, pytestmark = person.playwright, person.NEEDED
+chromium, web = person.chromium, person.web
 PAGES = (
     "/",
     "/series",
@@ -42,57 +34,6 @@ PAGES = (
     "/accounts",
     "/configuration",
 )
-SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def web(filled_root: Path, tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    """A console that is served, with an account for each role."""
-    here = site(filled.copied(filled_root, tmp_path / "root"), *peers(), console_port=free_port())
-    for role in Role:
-        here.add(str(role), role)
-    with serving(here) as address:
-        yield here, address
-    here.console.close()
-
-
-class Person:
-    """Somebody in front of a screen; what the browser complains of is kept."""
-
-    def __init__(self, chromium: Any, address: str, **settings: Any) -> None:
-        self.address = address
-        self.context = chromium.new_context(**({"viewport": WIDE} | settings))
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
-        self.complaints: list[str] = []
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("dialog", self._asked)
-        self.asked: list[str] = []
-
-    def _asked(self, dialog: Any) -> None:
-        self.asked.append(dialog.message)
-        dialog.accept()
-
-    def log_in(self, role: Role) -> Person:
-        self.page.goto(f"{self.address}/login")
-        self.page.get_by_label("Name").fill(str(role))
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Log in").click()
-        self.page.get_by_role("heading", name="Overview").wait_for()
-        return self
-
-    def go(self, path: str) -> Any:
-        self.page.goto(self.address + path)
-        return self.page
 
 
 def test_each_role_logs_in_and_out_by_the_keyboard(chromium: Any, web: tuple[Site, str]) -> None:

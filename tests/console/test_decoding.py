@@ -86,16 +86,25 @@ def jpeg(rows: int, columns: int) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless], ids=lambda syntax: syntax.name)
-def test_a_codestream_says_its_size(syntax: UID) -> None:
-    content = data_set(syntax).PixelData
-    start = content.index(b"\xff\xd8" if syntax == JPEGLSLossless else b"\xff\x4f\xff\x51")
-    assert size_of(content[start:]) == (HEIGHT, WIDTH)
+def test_a_codestream_says_its_size() -> None:
+    content = data_set(JPEG2000Lossless).PixelData
+    start = content.index(b"\xff\x4f\xff\x51")
+    assert size_of(content[start:]) == (HEIGHT, WIDTH, 1)
 
 
 def test_a_jpeg_says_its_size_behind_other_segments() -> None:
-    assert size_of(jpeg(24, 40)) == (24, 40)  # as Pillow writes it, behind APP0 and DQT
-    assert size_of(b"\xff\xd8\xff\xff\xff\xc0" + struct.pack(">HB2H", 11, 8, 7, 9)) == (7, 9)  # fill bytes
+    assert size_of(jpeg(24, 40)) == (24, 40, 1)  # as Pillow writes it, behind APP0 and DQT
+    filled_up = b"\xff\xd8\xff\xff\xff\xc0" + struct.pack(">HB2HB", 11, 8, 7, 9, 3)
+    assert size_of(filled_up) == (7, 9, 3)
+
+
+def test_the_codestream_of_a_jpeg_2000_file_is_the_one_in_its_box() -> None:
+    decoy = struct.pack(">I4s", 8 + len(j2k(HEIGHT, WIDTH)), b"free") + j2k(HEIGHT, WIDTH)
+    boxes = b"\x00\x00\x00\x0cjP  \r\n\x87\n" + decoy
+    assert size_of(boxes + struct.pack(">I4s", 0, b"jp2c") + j2k(7, 9)) == (7, 9, 1)
+    assert size_of(boxes + struct.pack(">I4sQ", 1, b"jp2c", 200) + j2k(7, 9)) == (7, 9, 1)
+    assert size_of(boxes) is None
+    assert size_of(boxes + struct.pack(">I4s", 0, b"free") + j2k(7, 9)) is None
 
 
 @pytest.mark.parametrize("nothing", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\x00", b"\xff\x4f\xff\x51", b"RLE"])
@@ -103,16 +112,16 @@ def test_what_says_nothing_has_no_size(nothing: bytes) -> None:
     assert size_of(nothing) is None
 
 
-def j2k(rows: int, columns: int) -> bytes:
+def j2k(rows: int, columns: int, samples: int = 1) -> bytes:
     """The beginning of a codestream, no more."""
-    return b"\xff\x4f\xff\x51" + struct.pack(">2H4I", 41, 0, columns, rows, 0, 0) + bytes(64)
+    return b"\xff\x4f\xff\x51" + struct.pack(">2H8IH", 41, 0, columns, rows, *[0] * 6, samples) + bytes(64)
 
 
 @pytest.mark.parametrize(
     ("syntax", "content"),
     [
         (JPEG2000Lossless, j2k(60_000, 60_000)),
-        (JPEG2000Lossless, b"\x00\x00\x00\x0cjP  \r\n\x87\n" + j2k(60_000, 60_000)),
+        (JPEG2000Lossless, b"\x00\x00\x00\x0cjP  \r\n\x87\n\0\0\0\0jp2c" + j2k(60_000, 60_000)),
         (
             JPEGBaseline8Bit,
             jpeg(HEIGHT, WIDTH).replace(struct.pack(">2H", HEIGHT, WIDTH), b"\xea\x60\xea\x60"),
@@ -129,6 +138,25 @@ def test_a_codestream_larger_than_its_header_is_not_decoded(
     ds["PixelData"].VR = "OB"
     monkeypatch.setattr(decoding, "iter_pixels", None)  # nobody is asked to decode it
     with pytest.raises(Unreadable, match="its codestream has 60000 x 60000 pixels, its header says 40 x 48"):
+        decoded(file_of(ds), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (j2k(HEIGHT, WIDTH, 16_384), "has 16384 samples a pixel, its header says 1"),
+        (b"\r\n\x87\n" + j2k(60_000, 60_000), "does not say its size"),  # OpenJPEG takes it for a file
+    ],
+)
+def test_a_codestream_of_many_samples_or_of_no_size_is_not_decoded(
+    content: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = data_set()
+    ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    ds.PixelData = encapsulate([content])
+    ds["PixelData"].VR = "OB"
+    monkeypatch.setattr(decoding, "iter_pixels", None)  # nobody is asked to decode it
+    with pytest.raises(Unreadable, match=f"its codestream {reason}"):
         decoded(file_of(ds), 1)
 
 

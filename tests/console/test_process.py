@@ -20,11 +20,11 @@ import pytest
 from typer.testing import CliRunner
 
 from node import processes
-from node.__main__ import app
 from node.config import Config, Console, load
 from node.console.__main__ import origin
 from node.console.connections import OPEN_MAX
 from node.console.siblings import Sibling, siblings
+from node.program import app
 from storage.errors import ConfigError
 from storage.states import Role
 from tests.console import filled

@@ -15,10 +15,10 @@ from inference.report_fields import FIELDS
 from inference.results import BUILDERS
 from inference.results.codes import body_part_codes
 from inference.series_protocols import PROTOCOLS
-from node.__main__ import app
 from node.contexts import STORAGE_SOP_CLASSES, STORAGE_TRANSFER_SYNTAXES, WORKFLOW_SOP_CLASSES
 from node.metrics.table import METRICS
 from node.peers import Admission
+from node.program import app
 from node.proof import FAILURES
 from node.query import STUDY_ROOT_FIND
 from node.status import (
@@ -33,6 +33,7 @@ from node.stow import TABLE as STOW_TABLE
 from storage.errors import PeerBusy, PeerRefused, PeerUnavailable
 from storage.kinds import SOP_CLASSES
 from storage.states import DELIVERY_NEXT, SERIES_NEXT
+from tests.documents import outlines
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / "deploy" / "CONFORMANCE.md", ROOT / "deploy" / "RUNBOOK.md")
@@ -260,5 +261,6 @@ def made(text: str) -> str:
 
 
 if __name__ == "__main__":
+    outlines.write()
     for document in DOCUMENTS:
         document.write_text(made(document.read_text()))

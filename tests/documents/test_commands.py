@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from node.__main__ import app
+from node.program import app
 from tests.documents.blocks import ROOT
 
 README = ROOT / "README.md"

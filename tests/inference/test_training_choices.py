@@ -18,7 +18,6 @@ from inference.models.series_architecture import SeriesModelName
 from inference.projection import Box
 from inference.spine import VERTEBRAE
 from inference.training import levels, loop
-from inference.training.bank import Shelf
 from inference.training.config import Loss, ScoreTraining
 from inference.training.folds import FOLDS
 from inference.training.level_config import LevelLoss
@@ -32,11 +31,12 @@ from inference.training.split import Group
 from inference.training.study import load_studies
 from inference.training.windows import Drawer, levels_of, window
 from storage.errors import ConfigError
+from tests.inference import training_run
 from tests.inference.test_training_series import series_folder
 from tests.inference.test_training_windows import shelf
-from tests.inference.training_folder import data_folder
-from tests.inference.training_run import TINY, Here, begun, shelves_of
+from tests.inference.training_run import TINY, Here, begun
 
+data, shelves, threads = training_run.data, training_run.shelves, training_run.threads
 GOLDEN_WINDOWS = [
     (96, 19.01), (96, 2.03), (44, 5.15), (79, 32.05), (88, 25.84), (96, 4.81), (96, 0.58), (96, 5.43),
 ]  # fmt: skip
@@ -52,24 +52,6 @@ GOLDEN_SUMS = {
 """Sums of tensors of the network that the first release began with, seed 1."""
 
 T12, L3 = 1 + VERTEBRAE.index("T12"), 1 + VERTEBRAE.index("L3")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("choices"))
-
-
-@pytest.fixture(scope="module")
-def shelves(data: Path) -> list[Shelf]:
-    return shelves_of(data)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    """A fold is trained on one thread; the other tests get theirs back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def same(one: Path, other: Path) -> bool:

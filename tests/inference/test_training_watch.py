@@ -8,7 +8,6 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,7 +19,6 @@ from torch import nn
 from inference.projection import CELLS, SAGITTAL_CELLS
 from inference.spine import VERTEBRAE
 from inference.training import loop, watch
-from inference.training.bank import Shelf
 from inference.training.config import Loss
 from inference.training.folds import FOLDS
 from inference.training.held_out import Reading, held_out, mean_losses, read
@@ -30,32 +28,16 @@ from inference.training.preview import TOP, preview
 from inference.training.run_page import Course, chart, run_page
 from inference.training.split import Group
 from inference.training.watch import MOST_PICTURED, Watch, pictured
+from tests.inference import training_run
 from tests.inference.test_training_windows import shelf
-from tests.inference.training_folder import FOLD, data_folder
-from tests.inference.training_run import TINY, Here, begun, shelves_of
+from tests.inference.training_folder import FOLD
+from tests.inference.training_run import TINY, Here, begun
 
+data, shelves, threads = training_run.data, training_run.shelves, training_run.threads
 SVG = "{http://www.w3.org/2000/svg}"
 T12, L3 = VERTEBRAE.index("T12"), VERTEBRAE.index("L3")
 WATCHED = replace(TINY, pictures=True)
 QUIET = {"say": lambda _: None}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data_folder(tmp_path_factory.mktemp("watch"))
-
-
-@pytest.fixture(scope="module")
-def shelves(data: Path) -> list[Shelf]:
-    return shelves_of(data)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    """A fold is trained on one thread; the other tests get theirs back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
 
 from inference.projection import views
@@ -12,8 +14,29 @@ from inference.training.config import ScoreTraining
 from inference.training.landmarks import score_table
 from inference.training.row_targets import row_targets
 from inference.training.study import load_studies
+from tests.inference.training_folder import data_folder
 
 TINY = ScoreTraining(steps=2, windows=2, rows=32, warm_up_steps=1, synthetic=0, workers=1, save_every=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder."""
+    return data_folder(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture(scope="module")
+def shelves(data: Path) -> list[Shelf]:
+    """Its volumes."""
+    return shelves_of(data)
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """A fold is trained on one thread; the other tests get theirs back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 class Here:

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from node.config import Config, Node, Peer, Storage
 from node.intake import Intake
@@ -154,12 +155,23 @@ def request(
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
     for sop_class, syntax in contexts:
         entity.add_requested_context(sop_class, [syntax])
-    opened = (evt.EVT_CONN_OPEN, _without_delay)
-    return entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=[opened, *handlers])
+    ours = [(evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_PDU_RECV, _until_awaited)]
+    return entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=[*ours, *handlers])
 
 
 def _without_delay(event: Any) -> None:
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _until_awaited(event: Any) -> None:
+    """Hold an A-ASSOCIATE-RJ back until pynetdicom's requestor waits for an answer.
+
+    Its other thread closes the socket at a rejection. Where that is done before the requestor has looked
+    whether the socket is connected, it takes the peer for one that cannot be reached, and aborts.
+    """
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        awaited = event.assoc.dul.to_user_queue.not_empty
+        eventually(lambda: awaited._waiters, what="the requestor to wait for an answer")
 
 
 @contextmanager

@@ -14,13 +14,13 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from node.__main__ import app
 from node.audit import chain
 from node.audit.auditing import Auditing
 from node.audit.chain import Broken
 from node.audit.parts import numbered, parts
 from node.audit.verifying import verify
 from node.config import Audit, Config, Node, Storage
+from node.program import app
 from storage import audits
 from storage import events as ledger_events
 from storage.errors import LedgerDown, Unavailable

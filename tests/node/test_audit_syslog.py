@@ -17,11 +17,11 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from node.__main__ import app
 from node.audit.auditing import Auditing
 from node.audit.parts import audit_file, parts
 from node.audit.syslog import Forwarding
 from node.config import Audit, Config, Node, Storage
+from node.program import app
 from storage import audits
 from storage import events as ledger_events
 from storage.records import Event

@@ -12,10 +12,10 @@ from node.bench import series
 from node.bench.association import idle_share, set_up
 from node.bench.processes import can_trace, cpu_s
 from node.bench.receive import NotStored, compare
-from node.bench.receivers import AE_TITLE, NAME, Receiver, installed, ours, recycle, running, write_ahead
+from node.bench.receivers import AE_TITLE, NAME, ours, recycle, running, write_ahead
 from node.bench.sender import Peer, all_contexts, association_request
 from node.bench.tables import receive_table
-from tests.dcmtk import find
+from tests.node.bench_receivers import forgetful, storescp
 
 INSTANCES = 20
 BURNT_S = 0.3
@@ -33,14 +33,6 @@ os.waitpid(child, 0)
 print("child ended", flush=True)
 sys.stdin.readline()
 """
-FORGETFUL = """
-import sys
-from pynetdicom import AE, AllStoragePresentationContexts, evt
-ae = AE(ae_title="BENCH")
-ae.supported_contexts = AllStoragePresentationContexts
-ae.add_supported_context("1.2.840.10008.1.1")
-ae.start_server(("127.0.0.1", int(sys.argv[1])), evt_handlers=[(evt.EVT_C_STORE, lambda event: {status})])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +45,6 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
 @pytest.fixture(scope="module")
 def truth(sent: list[list[Path]]) -> dict[str, str]:
     return series.contents([file for files in sent for file in files])
-
-
-def storescp() -> Receiver:
-    if find("storescp") is None:
-        pytest.skip("DCMTK is not installed: storescp")
-    return next(each for each in installed() if each.name == "storescp_fork")
-
-
-def forgetful(status: int) -> Receiver:
-    """Says the status to every instance, and keeps none."""
-
-    def command(folder: Path, port: int) -> list[str]:
-        return [sys.executable, "-c", FORGETFUL.format(status=status), str(port)]
-
-    return Receiver(name="forgetful", program=sys.executable, syncs=False, command=command)
 
 
 def test_copies_are_other_instances_with_the_same_pixels(

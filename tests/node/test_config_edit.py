@@ -19,11 +19,11 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from node import config_file
-from node.__main__ import app
 from node.authors import author
 from node.config import load
 from node.config_edit import with_peer, without_peer
 from node.config_file import ConfigFile, FileEditor
+from node.program import app
 from storage.errors import ConfigError
 from tests.documents.blocks import ROOT
 

@@ -199,6 +199,6 @@ def test_the_process_that_talks_dicom_never_loads_torch(module: str) -> None:
 
 def test_the_running_program_loads_no_torch_either() -> None:
     """`python -m node receiver` goes through the composition root, which mounts inference by name."""
-    script = "import sys, node.__main__; print('torch' in sys.modules)"
+    script = "import sys, node.program; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True)
     assert (ran.stdout.strip(), ran.returncode) == ("False", 0), ran.stderr

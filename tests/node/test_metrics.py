@@ -17,6 +17,7 @@ from node.config import Audit, Config, Tls
 from node.config import Console as ConsoleSection
 from node.heartbeat import Heartbeat, receiver_name
 from node.metrics.certificates import certificates
+from node.metrics.day import DAY_S, KEPT_S
 from node.metrics.table import METRICS
 from node.peers import Admission, Admitted
 from node.rejections import Rejections
@@ -364,19 +365,58 @@ def test_what_is_of_a_day_is_looked_for_among_the_series_of_that_day(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deliveries, results, volumes and findings are those of all days: no question reads them all."""
-    monkeypatch.setattr("storage.figures._since", lambda *_: [f"1.2.{n}" for n in range(400)])
+    monkeypatch.setattr("storage.figures.series_since", lambda *_: [f"1.2.{n}" for n in range(400)])
     asked: list[tuple[str, Any]] = []
     engine = here.store.ledger.engine
     sqlalchemy_event.listen(
         engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3]))
     )
     scraped(here)
-    of_a_day = [each for each in asked if "finding" in each[0] or "JOIN delivery" in each[0]]
-    assert len(of_a_day) == 2
+    of_a_day = [
+        each
+        for each in asked
+        if any(told in each[0] for told in ("finding", "JOIN delivery", "volume.report"))
+    ]
+    assert len(of_a_day) == 3
     with engine.connect() as connection:
         for statement, values in of_a_day:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
             assert [row[3] for row in plan if row[3].startswith("SCAN") or "state" in row[3]] == []
+
+
+def test_a_node_that_analyses_nothing_for_days_does_not_read_its_old_reports_again(here: Site) -> None:
+    here.clock.now = NOW + 2 * DAY_S
+    assert values(scraped(here), "ctnode_inference_volumes") == {(): 0}
+    asked: list[str] = []
+    sqlalchemy_event.listen(
+        here.store.ledger.engine, "before_cursor_execute", lambda *given: asked.append(str(given[2:4]))
+    )
+    scraped(here)
+    (about,) = [each for each in asked if "volume.report" in each]
+    assert "volume.id > ?" in about
+    assert ", 1, " in about.rpartition("(")[2]  # beyond row 1, which was of no series of that day
+
+
+def test_a_day_of_many_series_is_read_once_a_minute(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.metrics.day.MANY", 1)  # there are two
+    assert values(scraped(here), "ctnode_model_doubt_ratio")["contrast",] == 0
+    with here.store.ledger.writing() as connection:
+        finding = schema.finding
+        connection.execute(finding.update().where(finding.c.name == "contrast").values(value="undetermined"))
+    here.clock.now += KEPT_S - 1
+    assert values(scraped(here), "ctnode_model_doubt_ratio")["contrast",] == 0
+    assert values(scraped(here), "ctnode_series")["analysed",] == 1, "what is no figure of a day is as of now"
+    here.clock.now += 1
+    assert values(scraped(here), "ctnode_model_doubt_ratio")["contrast",] == 1
+
+
+def test_a_day_of_few_series_is_read_with_each_scrape(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.metrics.day.MANY", 2)
+    scraped(here)
+    with here.store.ledger.writing() as connection:
+        finding = schema.finding
+        connection.execute(finding.update().where(finding.c.name == "contrast").values(value="undetermined"))
+    assert values(scraped(here), "ctnode_model_doubt_ratio")["contrast",] == 1
 
 
 def test_receivers_that_are_no_more_are_forgotten_when_the_node_begins(here: Site) -> None:

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from node import commands_replay, recording
-from node.__main__ import app
 from node.config import Assembly
+from node.program import app
 from node.recorder import _anonymous, _Names, recorded
 from node.recording import Happening, Kind
 from node.replay import Completion, Replayed, fixed_timer, replay

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from node.__main__ import app
 from node.bench.completion import OURS, UNTOLD, compare
+from node.program import app
 from node.recording import Happening, Kind
 from node.replay import fixed_timer
 from node.transfers import MANNERS, Transfers, simulate

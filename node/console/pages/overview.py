@@ -71,7 +71,7 @@ def _values(request: Request) -> dict[str, Any]:
             "associations": arrivals.open_associations(connection),
             "deliveries": deliveries.count_by_state(connection),
             "troubled": circuits.troubled(connection),
-            "happened": told(connection, events.recent(connection, EVENTS_SHOWN)),
+            "happened": told(connection, events.recent(connection, EVENTS_SHOWN, but=events.VIEWED)),
             "series": listing.lines(connection, listing.Wanted(), SERIES_SHOWN),
             "counts": listing.count_by_state(connection),
             "beats": beats(connection, now),

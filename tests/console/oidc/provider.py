@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import threading
 import time
@@ -39,6 +40,11 @@ def signed(header: Claims, claims: Claims | bytes, sign: Callable[[bytes], bytes
     payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
     head = f"{b64(json.dumps(header).encode())}.{b64(payload)}"
     return f"{head}.{b64(sign(head.encode()))}"
+
+
+def by_secret(secret: bytes) -> Callable[[bytes], bytes]:
+    """Of a JWS that is signed with a shared secret (HS256)."""
+    return lambda data: hmac.new(secret, data, hashlib.sha256).digest()
 
 
 @dataclass(kw_only=True)

@@ -11,7 +11,7 @@ import httpx2
 from starlette.testclient import TestClient
 
 from node.config import Oidc
-from storage import events
+from storage import accounts, events
 from storage.states import Role
 from tests.console.browsing import BASE, Site
 from tests.console.oidc.provider import CLIENT_ID, SECRET, Provider
@@ -62,3 +62,10 @@ def happened(here: Site) -> list[tuple[str, str]]:
     """Who did what in the console, the newest first."""
     with here.store.ledger.reading() as connection:
         return [(e.subject, e.detail) for e in events.recent(connection, 100) if e.kind == "console"]
+
+
+def assert_nobody(here: Site, browser: TestClient, answer: Any, *, status: int = 403) -> None:
+    """Refused, logged in nowhere, and no account was made."""
+    assert (answer.status_code, browser.get("/").status_code) == (status, 401), answer.text
+    with here.store.ledger.reading() as connection:
+        assert accounts.listed(connection) == []

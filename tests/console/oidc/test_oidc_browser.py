@@ -15,7 +15,7 @@ from storage.states import Role
 from tests.console import filled
 from tests.console.browsing import Site, serving, site
 from tests.console.oidc.steps import section
-from tests.console.test_browser import CHROMIUM, SERIOUS, Person
+from tests.console.person import CHROMIUM, SERIOUS, Person
 from tests.node.receiving import free_port
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

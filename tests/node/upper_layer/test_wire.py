@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from node.upper_layer.wire import PlainWire, WireEnded, WireTimedOut, patience_s
+from node.upper_layer.wire import AHEAD_BYTES, PlainWire, WireEnded, WireTimedOut, patience_s
 from tests.waiting import eventually
 
 
@@ -43,9 +45,56 @@ def test_a_view_is_filled_however_the_bytes_come(pair: Pair) -> None:
         pair.peer.sendall(bytes([byte]))
     reader.join(20)
     assert bytes(room) == b"abcdefg\0\0\0"
-    pair.wire.fill(memoryview(room)[7:8])  # nothing beyond was taken
+    pair.wire.fill(memoryview(room)[7:8])  # read ahead, or not yet
     assert bytes(room) == b"abcdefgh\0\0"
-    pair.wire.fill(memoryview(b""))
+    pair.wire.fill(memoryview(bytearray()))
+
+
+class Counted:
+    """A socket that notes how it was read from, and what was set on it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.calls: list[str] = []
+
+    def recv_into(self, view: memoryview, size: int, flags: int) -> int:
+        self.calls.append("whole" if flags & socket.MSG_WAITALL else "part")
+        return self._connection.recv_into(view, size, flags)
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.calls.append(f"{level} {option} {value}")
+        self._connection.setsockopt(level, option, value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+QUICK: Final = f"{socket.IPPROTO_TCP} {socket.TCP_QUICKACK} 1"
+
+
+def test_a_message_is_read_by_two_calls_and_acknowledged_at_once(pair: Pair) -> None:
+    counted: Any = Counted(pair.connection)
+    pair.wire._socket = counted
+    command, data = bytes(range(200)), random.Random(1).randbytes(3 * AHEAD_BYTES)
+    for _ in range(2):
+        pair.peer.sendall(command + data)
+        pieces = [bytearray(size) for size in (10, 2, 188, len(data))]
+        for piece in pieces:
+            pair.wire.fill(memoryview(piece))
+        assert b"".join(pieces) == command + data
+        pair.wire.send(b"answer")
+        assert pair.peer.recv(6) == b"answer"
+    assert counted.calls == [QUICK, "part", "whole"] * 2  # after an answer the kernel has to be told again
+
+
+def test_what_was_read_ahead_is_something_to_read(pair: Pair) -> None:
+    pair.peer.sendall(b"abc")
+    first, rest = bytearray(1), bytearray(2)
+    pair.wire.fill(memoryview(first))
+    assert pair.wire.wait(20) is True
+    pair.wire.fill(memoryview(rest))
+    assert (bytes(first), bytes(rest)) == (b"a", b"bc")
+    assert pair.wire.wait(0) is False
 
 
 @pytest.mark.parametrize("sent", [b"", b"abc"])
