@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import signal
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -26,7 +25,7 @@ from pynetdicom.presentation import build_context
 
 from node.bench.sender import Peer, association_request, requests
 
-COUNTER: Final = struct.Struct("=Q")
+COUNTER_BYTES: Final = 8
 DIGITS: Final = 8
 """Of a UID, at its end: the number of the pass."""
 
@@ -59,20 +58,22 @@ def _ends(content: bytearray, uid: bytes, *, times: int) -> Iterator[int]:
 
 
 class Counter:
-    """A number in memory that processes share."""
+    """A number in memory that processes share.
+
+    Each reads and writes it whole: `struct` writes zeros first, and then byte after byte.
+    """
 
     def __init__(self, descriptor: int, number: int) -> None:
         """The NUMBERth of those in the memory of a descriptor."""
-        self._memory, self._at = mmap.mmap(descriptor, 0), number * COUNTER.size
+        self._numbers, self._number = memoryview(mmap.mmap(descriptor, 0)).cast("Q"), number
 
     def write(self, value: int) -> None:
         """Replace it."""
-        COUNTER.pack_into(self._memory, self._at, value)
+        self._numbers[self._number] = value
 
     def read(self) -> int:
         """What it is now."""
-        value: int = COUNTER.unpack_from(self._memory, self._at)[0]
-        return value
+        return self._numbers[self._number]
 
 
 def send(peer: Peer, prepared: Sequence[Request], counter: Counter, stopping: list[int]) -> int:

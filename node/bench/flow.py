@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from node.bench.endless import COUNTER, Counter
+from node.bench.endless import COUNTER_BYTES, Counter
 from node.bench.receive import NotStored
 from node.bench.receivers import AE_TITLE, ENVIRONMENT
 
@@ -46,7 +46,7 @@ class Flow:
 def flowing(port: int, series: Sequence[Sequence[Path]]) -> Iterator[Flow]:
     """A sender for each series; all of them send."""
     descriptor = os.memfd_create("acknowledged")
-    os.ftruncate(descriptor, COUNTER.size * len(series))
+    os.ftruncate(descriptor, COUNTER_BYTES * len(series))
     started = [_sender(port, descriptor, number) for number in range(len(series))]
     try:
         for sender, files in zip(started, series, strict=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -15,7 +18,7 @@ from pydicom import dcmread
 from rich.console import Console
 from typer.testing import CliRunner
 
-from node.bench import commands, console, filled, intervals, series
+from node.bench import commands, console, endless, filled, intervals, series
 from node.bench.console import Plan, measure, wait_for_rows
 from node.bench.flow import flowing
 from node.bench.intervals import Interval, Pair, confidence, cost, orders
@@ -224,3 +227,27 @@ def test_the_command_writes_its_figures(tmp_path: Path, monkeypatch: pytest.Monk
     figures = json.loads(file.read_text())
     assert (figures["instances"], figures["pairs"]) == (6, 1)
     assert figures["cost_range"] == figures["cost_ci95"] == [figures["cost"]] * 2
+
+
+COUNTING = """
+import sys
+from node.bench.endless import Counter
+counter = Counter(int(sys.argv[1]), 1)
+for number in range(60_000):
+    counter.write(number)
+"""
+
+
+def test_a_count_is_read_whole_while_it_is_written() -> None:
+    descriptor = os.memfd_create("counters")
+    os.ftruncate(descriptor, 2 * endless.COUNTER_BYTES)
+    counter = endless.Counter(descriptor, 1)
+    with subprocess.Popen(
+        [sys.executable, "-c", COUNTING, str(descriptor)], pass_fds=(descriptor,)
+    ) as writer:
+        read = [counter.read()]
+        while writer.poll() is None:
+            read += [counter.read() for _ in range(1000)]
+    assert read == sorted(read)
+    assert counter.read() == 59_999
+    os.close(descriptor)
