@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +203,8 @@ def test_who_holds_connections_open_keeps_nobody_out(filled_root: Path, tmp_path
             held.enter_context(socket.create_connection(address))
         assert client.get("/healthz").status_code == 200
         slow.settimeout(20)
-        assert slow.recv(100) == b""  # it was the oldest
+        with suppress(ConnectionResetError):  # something of it was not read
+            assert slow.recv(100) == b""  # it was the oldest
 
 
 def found_of(processes: list[subprocess.Popen[bytes]]) -> list[Sibling]:

@@ -109,17 +109,23 @@ def test_power_that_is_cut(tmp_path: Path, store: str) -> None:
 
 @STORES
 def test_the_cut_tells_a_receiver_that_does_not_flush(tmp_path: Path, store: str) -> None:
-    """The same with a planted fault: without it, the test above proves nothing."""
+    """The same with a planted fault: without it, the test above proves nothing.
+
+    More than once: where the ledger's flush comes behind the last instance, the file system flushes that too.
+    """
     storage = f"store: {store}, reserve_mb: 0, segment_mb: 8, spare_segments: 1"
-    with ext4(tmp_path / "data", 160) as disk, receiving(tmp_path, storage, "no flush") as receiver:
+    assert any(_loses(tmp_path / str(attempt), storage) for attempt in range(6))
+
+
+def _loses(folder: Path, storage: str) -> bool:
+    """Whether a receiver that does not flush has lost something when the power is cut behind a response."""
+    folder.mkdir()
+    with ext4(folder / "data", 160) as disk, receiving(folder, storage, "no flush") as receiver:
         receiver.send_all(series(1))
         disk.cut_power()
         receiver.node.kill_all()
         disk.unmount()
         disk.mount()
         receiver.start()
-        assert {finding.kind for finding in receiver.findings()} & {
-            "acknowledged and lost",
-            "row without bytes",
-            "other bytes",
-        }
+        lost = {"acknowledged and lost", "row without bytes", "other bytes"}
+        return bool(lost & {finding.kind for finding in receiver.findings()})
