@@ -12,31 +12,22 @@ import oidc_provider_mock
 import pytest
 
 from storage.states import Role
-from tests.console import filled
+from tests.console import filled, person
 from tests.console.browsing import Site, serving, site
 from tests.console.oidc.steps import section
-from tests.console.person import CHROMIUM, SERIOUS, Person
+from tests.console.person import SERIOUS, Person
 from tests.node.receiving import free_port
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    *person.NEEDED,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # between the provider and its own library
 ]
+chromium = person.chromium
 PEOPLE = {
     "mtra-1": {"preferred_username": "maria", "groups": ["mtra", "staff"]},
     "boss-1": {"preferred_username": "Dr. Boss", "groups": ["radiology-it", "readers"]},
     "guest-1": {"preferred_username": "guest", "groups": ["visitors"]},
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -107,6 +98,6 @@ def test_who_may_not_is_told_so(chromium: Any, web: tuple[Site, str]) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_the_login_page(chromium: Any, web: tuple[Site, str], scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    person = Person(chromium, web[1], color_scheme=scheme)
-    found = axe.run(person.go("/login")).response["violations"]
+    reader = Person(chromium, web[1], color_scheme=scheme)
+    found = axe.run(reader.go("/login")).response["violations"]
     assert [each["id"] for each in found if each["impact"] in SERIOUS] == []
