@@ -28,6 +28,8 @@ SETTLED_S: Final = 0.5
 
 LEDGER_WAIT_S: Final = 5.0
 """Between two attempts to write an event."""
+TELLING: Final = "configuration changed"
+"""The name of the thread that writes one."""
 
 Print = tuple[int, int, int, int]
 """What tells one state of a file from another: device, inode, time of change in ns, size."""
@@ -102,7 +104,7 @@ class Reloading:
             log().info("configuration changed", path=str(self._path), reason=f"{said} (by {by})")
             event = Event(at=self._clock(), kind="configuration changed", subject=by, detail=said)
             url = changed.config.storage.database_url
-            threading.Thread(target=_tell, args=(url, event), daemon=True).start()
+            threading.Thread(target=_tell, args=(url, event), name=TELLING, daemon=True).start()
         if changed.held:
             log().warning("restart needed", path=str(self._path), reason=", ".join(changed.held))
         if not changed.taken and not changed.held:

@@ -71,6 +71,7 @@ def test_orthanc_is_told_what_we_hold(tmp_path: Path, wait_s: float) -> None:
             pacs.post("/modalities/ctnode/store", [first])
             if wait_s > 1:
                 pacs.post("/modalities/ctnode/store", [second])
+            assert node.intake.flush(20)  # a row may take longer than the shorter wait
             found = ask(pacs, [first, second])
             eventually(
                 lambda: (
