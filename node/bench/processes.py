@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ PARENT, OWN, CHILDREN = 1, slice(11, 13), slice(13, 15)
 """Fields of /proc/PID/stat behind the name: parent; own user and system time; that of children that ended."""
 
 SYNCS: Final = ("fsync", "fdatasync", "sync_file_range", "syncfs")
+SYNCED_WRITE: Final = re.compile(r"\bpwritev2\(.*\bRWF_D?SYNC\b")
+"""As strace prints a write that is on stable storage when it returns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +60,15 @@ def can_trace() -> bool:
 
 def tracer(output: Path) -> list[str]:
     """What starts a program so that its calls that sync are written down: strace, which stands aside (-D)."""
-    return ["strace", "-D", "-f", "-qq", "-e", f"trace={','.join(SYNCS)}", "-o", str(output)]
+    calls = ",".join((*SYNCS, "pwritev2"))
+    return ["strace", "-D", "-f", "-qq", "-e", f"trace={calls}", "-o", str(output)]
 
 
 def syncs(output: Path) -> int:
     """How many calls of that kind were begun so far."""
     lines = output.read_text(errors="replace").splitlines()
-    return sum(any(f"{name}(" in line for name in SYNCS) and "resumed" not in line for line in lines)
+    return sum(_syncs(line) for line in lines if "resumed" not in line)
+
+
+def _syncs(line: str) -> bool:
+    return any(f"{name}(" in line for name in SYNCS) or SYNCED_WRITE.search(line) is not None

@@ -1,8 +1,9 @@
-"""Group commit: one flush for all records that were written before it began.
+"""Group commit in the page cache: one flush for all records that were written before it began.
 
-The disk's flush takes as long for one record as for twenty. While one thread waits for it, others write;
-the next flush covers them all. The first promise is kept here: nobody returns from `sync` before a flush
-that began after it was called has ended well.
+A flush writes out what everybody has in the cache, and takes as long for one record as for twenty. While one
+thread waits for it, others write; the next flush covers them all. The first promise is kept here: nobody
+returns from `sync` before a flush that began after it was called has ended well. Past the page cache
+(`Disk.write_through`) the kernel does the same, without threads that wait for each other.
 """
 
 from __future__ import annotations

@@ -47,6 +47,16 @@ class Disk:
             written = os.pwrite(file.descriptor, view[:step], offset)
             view, offset = view[written:], offset + written
 
+    def write_through(self, file: OpenFile, view: memoryview, offset: int) -> None:
+        """All of it, on stable storage when this returns. For a file that is written past the page cache.
+
+        Each call asks for a flush of its own and is told how that one ended. Flushes that come while one is
+        under way are made one by the kernel (block/blk-flush.c), which so commits in groups.
+        """
+        while len(view):
+            written = os.pwritev(file.descriptor, [view], offset, os.RWF_DSYNC)
+            view, offset = view[written:], offset + written
+
     def sync(self, file: OpenFile) -> None:
         """What was written before is on stable storage."""
         os.fdatasync(file.descriptor)

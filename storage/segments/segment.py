@@ -50,9 +50,9 @@ class Segment:
         self._sealed = True
 
     def append(self, view: memoryview, offset: int) -> None:
-        """The record is on stable storage when this returns.
+        """The record is on stable storage when this returns: the first promise.
 
-        When it is not, the segment is sealed. After a failed flush nothing that comes later is
+        When it is not, the segment is sealed. In the page cache, nothing that comes after a failed flush is
         acknowledged: the kernel tells each failure once, and forgets what it could not write.
 
         Raises:
@@ -61,8 +61,11 @@ class Segment:
         done = False
         try:
             with answered(), self._in_use():
-                self._disk.write(self.file, view, offset)
-                self._commit.sync()
+                if self.file.direct:
+                    self._disk.write_through(self.file, view, offset)
+                else:
+                    self._disk.write(self.file, view, offset)
+                    self._commit.sync()
             done = True
         finally:
             if not done:

@@ -1,4 +1,4 @@
-"""The segment store: one write and a shared flush for each instance."""
+"""The segment store: one write for each instance, which is on stable storage when it returns."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ def _success_before_the_bytes() -> None:
 
 def _no_flush() -> None:
     """The first promise is broken where only a power cut shows it: nothing is forced to the disk."""
+    write = os.pwritev
     os.fsync = os.fdatasync = lambda descriptor: None  # type: ignore[assignment]
+    os.pwritev = lambda descriptor, views, offset, flags=0: write(descriptor, views, offset)
 
 
 FAULTS: Final[dict[str, Callable[[], None]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ class FragileDisk(Disk):
 
     before_write: Callable[[memoryview, int], None] | None = None  # may raise; for one record
     before_sync: Callable[[], None] | None = None  # may raise; for one flush
-    syncs: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _lost: dict[tuple[int, int], tuple[Path, bytes]] = field(default_factory=dict)
 
     def write(self, file: OpenFile, view: memoryview, offset: int) -> None:
@@ -78,17 +79,22 @@ class FragileDisk(Disk):
             hook(view, offset)
         super().write(file, view, offset)
 
+    def write_through(self, file: OpenFile, view: memoryview, offset: int) -> None:
+        """The write may be lost until its flush has ended."""
+        self.write(file, view, offset)
+        self.sync(file)
+
     def sync(self, file: OpenFile) -> None:
         hook, self.before_sync = self.before_sync, None
         if hook is not None:
             hook()
         super().sync(file)
-        self.syncs += 1
-        self._lost = {key: old for key, old in self._lost.items() if key[0] != file.descriptor}
+        with self._lock:
+            self._lost = {key: old for key, old in self._lost.items() if key[0] != file.descriptor}
 
     def _remember(self, file: OpenFile, length: int, offset: int) -> None:
         path = Path(f"/proc/self/fd/{file.descriptor}").readlink()
-        with path.open("rb") as old:
+        with self._lock, path.open("rb") as old:
             for at in range(offset, offset + length, PAGE):
                 old.seek(at)
                 self._lost.setdefault((file.descriptor, at), (path, old.read(PAGE)))

@@ -232,14 +232,28 @@ def _fail(number: int) -> None:
     raise OSError(number, os.strerror(number))
 
 
+class Buffered(Disk):
+    """A file system that refuses O_DIRECT."""
+
+    def open(self, path: Path, *, create: bool = False) -> OpenFile:
+        file = super().open(path, create=create)
+        os.close(file.descriptor)
+        return OpenFile(descriptor=os.open(path, os.O_RDWR), direct=False)
+
+
+class FragileCache(FragileDisk, Buffered):
+    """The same, with failures."""
+
+
+@pytest.mark.parametrize("kind_of_disk", [FragileDisk, FragileCache])
 @pytest.mark.parametrize("failing", ["before_write", "before_sync"])
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.EIO, Unavailable), (errno.EROFS, Unavailable), (errno.ENOSPC, OutOfSpace)]
 )
 def test_a_segment_that_failed_is_not_written_in_again(
-    tmp_path: Path, failing: str, number: int, kind: type[Unavailable]
+    tmp_path: Path, kind_of_disk: type[FragileDisk], failing: str, number: int, kind: type[Unavailable]
 ) -> None:
-    disk = FragileDisk()
+    disk = kind_of_disk()
     store = segment_store(tmp_path, disk=disk)
     first = keep(store, 1, b"first")
     setattr(disk, failing, lambda *_: _fail(number))
@@ -265,19 +279,26 @@ def test_a_read_only_file_system_is_unavailable(tmp_path: Path) -> None:
         keep(store, 1, b"x")
 
 
-class Buffered(Disk):
-    """A file system that refuses O_DIRECT."""
-
-    def open(self, path: Path, *, create: bool = False) -> OpenFile:
-        file = super().open(path, create=create)
-        os.close(file.descriptor)
-        return OpenFile(descriptor=os.open(path, os.O_RDWR), direct=False)
-
-
 def test_a_file_system_without_direct_writes_is_written_through_its_cache(tmp_path: Path) -> None:
     store = segment_store(tmp_path, disk=Buffered())
     data = content(1, 30 * PAGE + 17)  # more than one step
     locator = keep(store, 1, data)
+    assert store.open(locator).read() == HEAD + data
+
+
+def test_a_write_that_the_kernel_cuts_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal, or a limit of the file system: what is left is written behind it, through as well."""
+    calls: list[tuple[int, int, int]] = []
+    write = os.pwritev
+
+    def cut(descriptor: int, views: list[memoryview], offset: int, flags: int = 0) -> int:
+        calls.append((len(views[0]), offset, flags))
+        return write(descriptor, [views[0][: 2 * PAGE]], offset, flags)
+
+    monkeypatch.setattr(os, "pwritev", cut)
+    store, data = segment_store(tmp_path), content(1, 3 * PAGE)
+    locator = keep(store, 1, data)
+    assert calls == [(4 * PAGE, PAGE, os.RWF_DSYNC), (2 * PAGE, 3 * PAGE, os.RWF_DSYNC)]
     assert store.open(locator).read() == HEAD + data
 
 
