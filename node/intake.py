@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from node.backlog import Arrived, Backlog, Ended, Opened, PutAside, Repeated
@@ -34,6 +35,8 @@ from storage.store import Arrival, Label, Store
 SPACE_CHECK_S: Final = 0.5
 """How old a reading of the free space may be."""
 MEGABYTE: Final = 1_000_000
+REMEMBERED: Final = 256
+"""Places of pixels: those of a series' instances are often the same."""
 BEHIND_S: Final = 10.0
 BEHIND_ENTRIES: Final = 20_000
 """How far the index may be behind before nothing more is taken: memory and recovery have their limits."""
@@ -229,6 +232,7 @@ class Intake:
         )
 
 
+@lru_cache(REMEMBERED)
 def in_file(pixels: PixelPlace | None, head_bytes: int) -> PixelPlace | None:
     """The place of pixels in a file, from that in its data set."""
     return None if pixels is None else replace(pixels, offset=pixels.offset + head_bytes)

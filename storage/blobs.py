@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ UID_MAX_LENGTH: Final = 64  # PS3.5 9.1
 CHUNK_BYTES: Final = 64 * 1024  # larger writes cost more: the kernel then allocates large pages
 DIGEST_IN_NAME: Final = 16  # hexadecimal digits: 64 bits
 DURABLE_FOLDERS: Final = 4096  # how many folders are remembered as synced
+UIDS: Final = 1024  # how many values are remembered: each UID of an instance is looked at several times
 
 
 class Shelf(StrEnum):
@@ -50,7 +52,12 @@ def is_uid(value: str) -> bool:
 
     Leading zeros in a component are forbidden there, common in the field, and harmless: accepted.
     """
-    return len(value) <= UID_MAX_LENGTH and UID_PATTERN.fullmatch(value) is not None
+    return len(value) <= UID_MAX_LENGTH and _is_uid(value)
+
+
+@lru_cache(UIDS)
+def _is_uid(value: str) -> bool:
+    return UID_PATTERN.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

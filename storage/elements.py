@@ -8,6 +8,7 @@ it would refuse must not pass here.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,6 +138,33 @@ def _walk_implicit(data_set: Encoded, stops: frozenset[int], found: dict[int, Va
     if position != end:
         raise Surprise
     return None
+
+
+def places(data_set: Encoded, pixels_start: int, *, is_implicit: bool) -> Iterator[tuple[int, int]]:
+    """Start and length of each value before that of the pixels, in a data set that was walked.
+
+    Those of undefined length are left out, with all that is in them.
+    """
+    position = 0
+    while (head := _head(data_set, position, is_implicit=is_implicit))[1] != pixels_start:
+        vr, start, length = head
+        if length == UNDEFINED_LENGTH:
+            position = _after_sequence(data_set, start, vr)
+        else:
+            yield start, length
+            position = start + length
+
+
+def _head(data_set: Encoded, position: int, *, is_implicit: bool) -> Value:
+    start = position + 8
+    if is_implicit:
+        _, length = _IMPLICIT(data_set, position)
+        return 0, start, length
+    _, vr, length = _EXPLICIT(data_set, position)
+    if vr in LONG:
+        (length,) = _LENGTH(data_set, start)
+        start += 4
+    return vr, start, length
 
 
 def _pixels(tag: int, vr: int, start: int, length: int) -> Pixels:

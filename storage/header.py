@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Final, Self
 
@@ -110,6 +111,13 @@ class Header:
             manufacturer=_text(ds, "Manufacturer"),
         )
 
+    @classmethod
+    def from_fields(cls, values: Mapping[str, Any]) -> Self:
+        """From the values of all its fields: a frozen record's constructor sets them one after the other."""
+        header = object.__new__(cls)
+        header.__dict__.update(values)
+        return header
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back to an equal record."""
         return {k: v for k, v in vars(self).items() if v is not None}  # `asdict` would copy each value
@@ -122,6 +130,11 @@ class Header:
             k: tuple(v) if v.__class__ is list else v for k, v in value.items() if k in known
         }
         return cls(**values)
+
+
+def nothing() -> dict[str, Any]:
+    """The fields of a data set without attributes."""
+    return {f.name: "" if f.default is MISSING else f.default for f in fields(Header)}
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from storage.contents import Contents
 from storage.elements import UNDEFINED_LENGTH, Encoded, Pixels, Surprise, Value, walk
 from storage.fragments import are_whole
 from storage.geometry.frames import ENHANCED_CT
-from storage.header import Header, time_s
+from storage.header import Header, nothing, time_s
+from storage.layouts import Layouts, Walked
 from storage.patient import IDENTIFYING, digests_of
 from storage.pixel_place import BITS, PixelDescription, may_be_plain, padding_range, place_of
 from storage.records import PixelPlace
@@ -50,13 +52,22 @@ SERIES: Final = 256
 """So many series' common values are remembered: more do not arrive at once."""
 
 NOT_SCANNED: Final = frozenset({str(DeflatedExplicitVRLittleEndian), str(ExplicitVRBigEndian)})
-_NO_UIDS: Final = dict.fromkeys(
-    ("sop_instance_uid", "sop_class_uid", "series_instance_uid", "study_instance_uid"), ""
-)
 _ENCODED_PATIENT: Final = ("PatientID", "IssuerOfPatientID", "PatientName")  # LO and PN; the others are ASCII
 
 Given = Mapping[int, bytes]
 """Swapped tag -> value, of the wanted attributes that have one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What was cut out of a data set."""
+
+    given: Given
+    padding_vrs: tuple[int, ...]  # of PADDING; 0 where it is not given, and in implicit VR
+    pixels: Pixels | None  # None: there are none
+
+
+_LAYOUTS: Final = Layouts()
 
 
 def scan(
@@ -68,23 +79,43 @@ def scan(
     """
     if transfer_syntax_uid in NOT_SCANNED:
         return None
-    is_implicit = transfer_syntax_uid == IMPLICIT
     try:
-        if is_implicit and _is_vr(bytes(data_set[4:6])):
-            raise Surprise
-        walked, elements, pixels = _walked(data_set, is_implicit=is_implicit)
-        _check_end(data_set, pixels, total_bytes)
-        given = _given(walked, elements)
+        found = _read(data_set, transfer_syntax_uid, total_bytes)
+        given, pixels = found.given, found.pixels
         codec = values.codec(given.get(CHARACTER_SET, b""))
         return Contents(
             header=_header(given, codec),
             has_pixels=pixels is not None,
             slices=None,
             patient=dict(_digests(tuple(given.get(tag, b"") for tag in PATIENT), codec, patient_key)),
-            pixels=_place(given, elements, pixels) if may_be_plain(pixels, transfer_syntax_uid) else None,
+            pixels=_place(tuple(map(given.get, DESCRIBING)), found.padding_vrs, pixels)
+            if may_be_plain(pixels, transfer_syntax_uid)
+            else None,
         )
     except Surprise:
         return None
+
+
+def _read(data_set: Encoded, transfer_syntax_uid: str, total_bytes: int) -> _Read:
+    """By a layout that is known, else by a walk."""
+    key = transfer_syntax_uid, total_bytes
+    known = _LAYOUTS.fitting(data_set, key)
+    if known is not None:
+        layout, given = known
+        return _Read(given=given, padding_vrs=layout.vrs, pixels=layout.pixels)
+    is_implicit = transfer_syntax_uid == IMPLICIT
+    if is_implicit and _is_vr(bytes(data_set[4:6])):
+        raise Surprise
+    beginning, elements, pixels = _walked(data_set, is_implicit=is_implicit)
+    _check_end(data_set, pixels, total_bytes)
+    given = _given(beginning, elements)
+    vrs = tuple(elements[tag][0] if tag in given else 0 for tag in PADDING)
+    if pixels is not None and pixels.length != UNDEFINED_LENGTH:
+        walked = Walked(
+            data_set=beginning, is_implicit=is_implicit, elements=elements, vrs=vrs, pixels=pixels
+        )
+        _LAYOUTS.remember(key, walked)
+    return _Read(given=given, padding_vrs=vrs, pixels=pixels)
 
 
 def _walked(data_set: Encoded, *, is_implicit: bool) -> tuple[Encoded, dict[int, Value], Pixels | None]:
@@ -133,13 +164,13 @@ def _header(given: Given, codec: str) -> Header:
     time = text(given.get(ACQUISITION_TIME, b""))
     fields["acquisition_time_s"] = time_s(time, text(given.get(ACQUISITION_DATE_TIME, b"")))
     fields["content_time_s"] = time_s(text(given.get(CONTENT_TIME, b"")))
-    return Header(**fields)
+    return Header.from_fields(fields)
 
 
 @lru_cache(SERIES)
 def _common(given: tuple[bytes | None, ...], codec: str) -> dict[str, Any]:
     """What the instances of a series have in common, from the values at `COMMON_TAGS`."""
-    fields: dict[str, Any] = dict(_NO_UIDS)
+    fields = nothing()
     plain, encoded = given[: len(COMMON_FIELDS)], given[len(COMMON_FIELDS) :]
     for (field, _, read), value in zip(COMMON_FIELDS, plain, strict=True):
         if value is not None:
@@ -170,14 +201,13 @@ def _digests(given: tuple[bytes, ...], codec: str, key: bytes) -> tuple[tuple[st
     return tuple(digests_of(told, key).items())
 
 
-def _place(given: Given, elements: Mapping[int, Value], pixels: Pixels) -> PixelPlace | None:
-    vrs = tuple(elements[tag][0] if tag in given else 0 for tag in PADDING)
-    return place_of(_described(tuple(map(given.get, DESCRIBING)), vrs), pixels)
-
-
 @lru_cache(SERIES)
-def _described(given: tuple[bytes | None, ...], vrs: tuple[int, ...]) -> PixelDescription:
+def _place(given: tuple[bytes | None, ...], vrs: tuple[int, ...], pixels: Pixels) -> PixelPlace | None:
     """From the values at `DESCRIBING`, and the VRs of those of padding."""
+    return place_of(_described(given, vrs), pixels)
+
+
+def _described(given: tuple[bytes | None, ...], vrs: tuple[int, ...]) -> PixelDescription:
     numbers = [None if value is None else values.unsigned(value) for value in given[: len(DESCRIPTION)]]
     rows, columns, samples, bits_allocated, bits_stored, high_bit, representation = numbers
     photometric, frames, *paddings = given[len(DESCRIPTION) :]

@@ -112,18 +112,21 @@ def integer(value: bytes) -> int | None:
     return number if abs(number) < LARGEST else None
 
 
-@lru_cache(REMEMBERED)
 def decimals(value: bytes, count: int) -> tuple[float, ...] | None:
-    """DS, so many values; None where one is too large to be true."""
+    """DS, so many values, which no other instance has; None where one is too large to be true."""
     if not _DECIMALS[count](value):
         raise Surprise
     numbers = tuple(map(float, value.split(b"\\")))
     return numbers if all(abs(number) < LARGEST for number in numbers) else None
 
 
+common_decimals: Final = lru_cache(REMEMBERED)(decimals)
+"""The same of values that the instances of a series have in common."""
+
+
 def decimal(value: bytes) -> float | None:
     """DS, one value; None where it is too large to be true."""
-    numbers = decimals(value, 1)
+    numbers = common_decimals(value, 1)
     return None if numbers is None else numbers[0]
 
 

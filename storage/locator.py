@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 SEGMENTS: Final = "segments"
 SUFFIX: Final = ".seg"
+REMEMBERED: Final = 1024
+"""Locators: that of a new instance is read several times until its row stands."""
 _IN_SEGMENT: Final = re.compile(rf"{SEGMENTS}/([0-9a-f]{{1,32}}){re.escape(SUFFIX)}:([0-9]+):([0-9]+)")
 
 
@@ -33,13 +36,17 @@ class InSegment:
     @classmethod
     def of(cls, locator: str) -> Self | None:
         """Read a locator; None for a plain file."""
-        found = _IN_SEGMENT.fullmatch(locator)
-        if found is None:
-            return None
-        return cls(segment=found[1], offset=int(found[2]), length=int(found[3]))
+        found = _parts(locator)
+        return None if found is None else cls(segment=found[0], offset=found[1], length=found[2])
+
+
+@lru_cache(REMEMBERED)
+def _parts(locator: str) -> tuple[str, int, int] | None:
+    found = _IN_SEGMENT.fullmatch(locator)
+    return None if found is None else (found[1], int(found[2]), int(found[3]))
 
 
 def segment_of(locator: str) -> str | None:
     """The name of the segment that a locator leads into; None for a plain file."""
-    place = InSegment.of(locator)
-    return None if place is None else place.segment
+    parts = _parts(locator)
+    return None if parts is None else parts[0]

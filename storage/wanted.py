@@ -41,7 +41,7 @@ def _kernel(value: bytes, codec: str) -> str | None:
 
 
 def _decimals(count: int) -> Callable[[bytes], tuple[float, ...] | None]:
-    return partial(values.decimals, count=count)
+    return partial(values.common_decimals, count=count)
 
 
 _PLAIN: Final[tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = (
@@ -56,7 +56,7 @@ _PLAIN: Final[tuple[tuple[str, str, Callable[[bytes], Any]], ...]] = (
     ("temporal_position", "TemporalPositionIdentifier", values.integer),
     ("images_in_acquisition", "ImagesInAcquisition", values.integer),
     ("frame_of_reference_uid", "FrameOfReferenceUID", values.uid),
-    ("position_mm", "ImagePositionPatient", _decimals(3)),
+    ("position_mm", "ImagePositionPatient", partial(values.decimals, count=3)),
     ("orientation", "ImageOrientationPatient", _decimals(6)),
     ("pixel_spacing_mm", "PixelSpacing", _decimals(2)),
     ("slice_thickness_mm", "SliceThickness", values.decimal),
