@@ -30,6 +30,7 @@ class Node(Section):
     port: Port = 11112  # DICOM port
     console_port: Port = 11180  # port of the web console
     receivers: Annotated[int, Field(ge=0, le=16)] = 0  # receiving processes; 0: one per core, at most 4
+    pin_receivers: bool = True  # each receiving process stays on one processor core
     max_associations: Annotated[int, Field(ge=1)] = 64  # open at the same time; more are asked to wait
     max_half_open: Annotated[int, Field(ge=1)] = 256  # connections that have not asked for an association
     artim_s: Seconds = 30  # for the whole A-ASSOCIATE-RQ, and for a peer to hang up (PS3.8 9.1.5)

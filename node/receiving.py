@@ -13,6 +13,7 @@ import typer
 
 from node import listening, running, tls
 from node.config import Config
+from node.cores import stay_on_one
 from node.heartbeat import Heartbeat, receiver_name
 from node.intake import MEGABYTE, Intake
 from node.listening import Bound, Transport
@@ -43,6 +44,8 @@ def run_receiver(config: Config, number: int = 0) -> None:
         ConfigError: it was started by itself, and a port cannot be had.
     """
     logs.configure("receiver")
+    if config.node.pin_receivers:
+        stay_on_one(number)
     stopping = until_told_to_stop()
     blobs, ledger = storage_of(config)
     store = store_of(config)

@@ -13,7 +13,7 @@ from node.config_environment import variables
 from storage.errors import ConfigError
 
 NODE_KEYS = (
-    "ae_title, host, port, console_port, receivers, max_associations, max_half_open, artim_s, "
+    "ae_title, host, port, console_port, receivers, pin_receivers, max_associations, max_half_open, artim_s, "
     "network_timeout_s, max_instance_mb"
 )
 
