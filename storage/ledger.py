@@ -3,7 +3,7 @@
 The four promises, kept by everything below and tested by pulling the plug:
 
 1. No Success (0x0000) before the bytes are on stable storage.
-   Kept by `storage.segments.disk.Disk.write_through` and, on file systems without O_DIRECT, by
+   Kept by `storage.segments.disk.Disk.write_through` and, on file systems that do not promise as much, by
    `storage.segments.commit.GroupCommit` (nobody returns before a flush that began after his write), by
    `storage.blobs.Part.settle` for plain files, and by the order of steps in `node.intake`.
 2. No row without its bytes; no bytes that a restart does not find again.

@@ -1,9 +1,9 @@
-"""Group commit in the page cache: one flush for all records that were written before it began.
+"""Group commit: one flush for all records that were written before it began.
 
-A flush writes out what everybody has in the cache, and takes as long for one record as for twenty. While one
-thread waits for it, others write; the next flush covers them all. The first promise is kept here: nobody
-returns from `sync` before a flush that began after it was called has ended well. Past the page cache
-(`Disk.write_through`) the kernel does the same, without threads that wait for each other.
+A flush takes as long for one record as for twenty. While one thread waits for it, others write; the next
+flush covers them all. The first promise is kept here: nobody returns from `sync` before a flush that began
+after it was called has ended well. Where a write itself can be told to come back from stable storage
+(`storage.segments.file_system`), the kernel does the same, and threads need not wait for each other.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from storage.blobs import CHUNK_BYTES
+from storage.segments.file_system import writes_through
 
 STEP_BYTES: Final = 1 << 20
 """How much of something large is written or read at once."""
@@ -25,6 +26,7 @@ class OpenFile:
 
     descriptor: int
     direct: bool  # past the page cache (O_DIRECT): buffers, offsets and lengths are of whole pages
+    through: bool = False  # and its file system flushes behind a write that asks for it
 
 
 class Disk:
@@ -34,7 +36,8 @@ class Disk:
         """Open for writing; past the page cache where the file system can do that."""
         flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
         try:
-            return OpenFile(descriptor=os.open(path, flags | os.O_DIRECT, 0o644), direct=True)
+            descriptor = os.open(path, flags | os.O_DIRECT, 0o644)
+            return OpenFile(descriptor=descriptor, direct=True, through=writes_through(path.parent))
         except OSError as error:
             if error.errno not in _NO_DIRECT:
                 raise
@@ -48,7 +51,7 @@ class Disk:
             view, offset = view[written:], offset + written
 
     def write_through(self, file: OpenFile, view: memoryview, offset: int) -> None:
-        """All of it, on stable storage when this returns. For a file that is written past the page cache.
+        """All of it, on stable storage when this returns. For a file that can be written `through`.
 
         Each call asks for a flush of its own and is told how that one ended. Flushes that come while one is
         under way are made one by the kernel (block/blk-flush.c), which so commits in groups.

@@ -52,8 +52,8 @@ class Segment:
     def append(self, view: memoryview, offset: int) -> None:
         """The record is on stable storage when this returns: the first promise.
 
-        When it is not, the segment is sealed. In the page cache, nothing that comes after a failed flush is
-        acknowledged: the kernel tells each failure once, and forgets what it could not write.
+        When it is not, the segment is sealed. Where threads share a flush, nothing that comes after one that
+        failed is acknowledged: the kernel tells each failure once, and forgets what it could not write.
 
         Raises:
             OutOfSpace, Unavailable: the file system refuses.
@@ -61,7 +61,7 @@ class Segment:
         done = False
         try:
             with answered(), self._in_use():
-                if self.file.direct:
+                if self.file.through:
                     self._disk.write_through(self.file, view, offset)
                 else:
                     self._disk.write(self.file, view, offset)

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from storage.errors import Damaged, InvalidIdentity, OutOfSpace, Unavailable
 from storage.locator import InSegment, segment_of
+from storage.segments import disk as disk_calls
 from storage.segments.disk import Disk, OpenFile
 from storage.segments.store import SegmentStore
 from tests.storage.segments.keeping import (
@@ -296,6 +297,7 @@ def test_a_write_that_the_kernel_cuts_goes_on(tmp_path: Path, monkeypatch: pytes
         return write(descriptor, [views[0][: 2 * PAGE]], offset, flags)
 
     monkeypatch.setattr(os, "pwritev", cut)
+    monkeypatch.setattr(disk_calls, "writes_through", lambda _folder: True)
     store, data = segment_store(tmp_path), content(1, 3 * PAGE)
     locator = keep(store, 1, data)
     assert calls == [(4 * PAGE, PAGE, os.RWF_DSYNC), (2 * PAGE, 3 * PAGE, os.RWF_DSYNC)]
