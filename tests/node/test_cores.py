@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from node import cores
 from node.cores import core_of, stay_on_one
 from tests.crash.node import Node
+from tests.waiting import eventually
 
 STAY = "import os, threading\nfrom node.cores import stay_on_one\nstay_on_one(0)\n"
 SHOW = "t = threading.Thread(target=lambda: print(sorted(os.sched_getaffinity(0))))\nt.start(); t.join()"
@@ -53,6 +54,7 @@ def test_receivers_of_a_node(tmp_path: Path, pinned: bool) -> None:
     node.start()
     try:
         node.wait_ready()
+        eventually(lambda: node.log.read_text().count('"event": "listening"') == 2, what="both receivers")
         found = sorted(os.sched_getaffinity(p.pid) for p in node.processes() if p.role == "receiver")
         others = [os.sched_getaffinity(p.pid) for p in node.processes() if p.role != "receiver"]
     finally:
