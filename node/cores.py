@@ -2,7 +2,7 @@
 
 Python lets one thread of a process run at a time. On several cores, a thread that waits for its turn is woken
 on another core at each call of the kernel that another one makes, finds that this one has gone on meanwhile,
-and waits again: a sixth of the processor time at eight associations, and what the cores' caches held. On one
+and waits again: 15 % of the processor time at eight associations, and what the cores' caches held. On one
 core the kernel gives a thread its time when the one before it waits. More cores are used by more processes.
 """
 

@@ -110,7 +110,7 @@ def _read(data_set: Encoded, transfer_syntax_uid: str, total_bytes: int) -> _Rea
     _check_end(data_set, pixels, total_bytes)
     given = _given(beginning, elements)
     vrs = tuple(elements[tag][0] if tag in given else 0 for tag in PADDING)
-    if pixels is not None and pixels.length != UNDEFINED_LENGTH:
+    if pixels is not None and pixels.length != UNDEFINED_LENGTH and pixels.start <= BEGINNING_BYTES:
         walked = Walked(
             data_set=beginning, is_implicit=is_implicit, elements=elements, vrs=vrs, pixels=pixels
         )

@@ -146,6 +146,13 @@ def test_memory_is_bounded(known: Layouts) -> None:
     assert [len(each) for each in known._known.values()] == [OF_A_LENGTH]
 
 
+def test_a_long_header_is_not_remembered(known: Layouts) -> None:
+    """A layout holds what is between the values: sequences of a sender's choice, of megabytes perhaps."""
+    found = scan(image(t00290010=b"P" * header_scan.BEGINNING_BYTES))
+    assert found is not None and found.has_pixels
+    assert number_of(known) == 0
+
+
 def test_layouts_that_are_of_no_use_are_made_seldom(known: Layouts, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     layout_of = layouts.layout_of
