@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +20,7 @@ from node.bench.association import Associations, idle_share, set_up
 from node.bench.console import ConsoleFigures, Plan
 from node.bench.console import measure as pages
 from node.bench.gate import GateFigures, measure
+from node.bench.load import machine, turn_bytes
 from node.bench.receive import Figures, compare
 from node.bench.receivers import NAME, installed, ours, write_ahead
 from node.bench.tables import association_table, console_table, gate_table, receive_table
@@ -30,13 +32,6 @@ console: Final = Console()
 
 SIMULATED: Final = 60
 """Slices whose pixels are sent, over and over, under other UIDs."""
-
-INSTANCES: Final = 1600
-"""Of all senders together, 850 MB: a receiver that never syncs fills the page cache with less, as fast as
-memory is, and pays when the kernel writes it out. What is asked is how long a rate is held."""
-
-INSTANCES_LEAST: Final = 160
-"""Of each sender."""
 
 SEGMENT_BYTES: Final = 256 << 20
 """Of the default configuration."""
@@ -77,7 +72,9 @@ def receive(
     rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; the median counts.")] = 7,
     instances: Annotated[
         int | None,
-        typer.Option(min=20, help="Instances that each sender sends. Default: 1600 of all together."),
+        typer.Option(
+            min=20, help="Instances that each sender sends. Default: what the page cache cannot take."
+        ),
     ] = None,
     store: Annotated[str, typer.Option(help="How ours keeps them: segments or files.")] = "segments",
     cold: Annotated[bool, typer.Option("--cold", help="Without segments that are written ahead.")] = False,
@@ -90,8 +87,8 @@ def receive(
     with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
         folder = Path(name)
         files = series.simulated(folder / "ct", seed=1, slices=SIMULATED)
-        each = instances or max(INSTANCES_LEAST, INSTANCES // associations)
-        sent = series.copies(files, folder, series=associations, instances=each)
+        each = instances or _instances(files, folder) // associations
+        sent = series.copies(files, folder, senders=associations, instances=each)
         size = sum(file.stat().st_size for files in sent for file in files)
         spares = 0 if cold or store == "files" else min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE)
         own = ours(store=store, spares=0)
@@ -100,6 +97,11 @@ def receive(
         figures = compare((own, *installed()), sent, truth, folder, rounds=rounds)
     console.print(receive_table(figures))
     _write(json_file, figures)
+
+
+def _instances(files: Sequence[Path], folder: Path) -> int:
+    """How many of such a size all senders together send in a turn."""
+    return turn_bytes(machine(folder)) * len(files) // sum(file.stat().st_size for file in files)
 
 
 @bench_app.command()
@@ -158,7 +160,7 @@ def console_pages(
     with tempfile.TemporaryDirectory(prefix="ctnode-bench-") as name:
         folder = Path(name)
         files = series.simulated(folder / "ct", seed=1, slices=SIMULATED, options=("--matrix", PAGES_MATRIX))
-        sent = series.copies(files, folder, series=SENDERS, instances=SERIES_INSTANCES)
+        sent = series.copies(files, folder, senders=SENDERS, instances=SERIES_INSTANCES)
         size = int(FASTEST * plan.round_s) * sent[0][0].stat().st_size
         write_ahead(folder / NAME, spares=min(SPARES_MAX, size // SEGMENT_BYTES + SPARES_MORE))
         figures = pages(sent, folder, series=filled_series, instances=filled_instances, plan=plan)

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Final
 
 from node.bench.kept import kept
+from node.bench.load import machine
 from node.bench.processes import can_trace, cpu_s, syncs, tracer
 from node.bench.receivers import AE_TITLE, ENVIRONMENT, NAME, Receiver, running
 from storage.bars import tracked
@@ -44,8 +45,9 @@ class Figures:
 
     associations: int  # senders at the same time
     rounds: int
-    instances_per_association: int  # that were measured
+    instances_per_association: int  # that were measured; of slow receivers fewer (`Receiver.share`)
     bytes_per_instance: float
+    unwritten_bytes: int  # so much the kernel leaves in memory before it writes it out beside a receiver
     instances_per_s: dict[str, float]  # receiver -> median of the rounds
     cpu_ms_per_instance: dict[str, float]  # receiver -> median of the rounds
     ratios: dict[str, float]  # receiver -> median of ours over it, of the same round each
@@ -56,7 +58,7 @@ class Figures:
 def compare(
     receivers: Sequence[Receiver],
     series: Sequence[Sequence[Path]],
-    truth: Mapping[str, str],
+    truth: Mapping[Path, tuple[str, str]],
     folder: Path,
     *,
     rounds: int,
@@ -66,7 +68,7 @@ def compare(
     Args:
         receivers: ours among them.
         series: the files of each sender.
-        truth: what must be stored in the end (`node.bench.series.contents`).
+        truth: what must be stored of each file in the end (`node.bench.series.contents`).
         folder: for their storage; what a receiver stored is removed after its turn.
         rounds: how many.
 
@@ -74,22 +76,30 @@ def compare(
         NotStored: a receiver refused an instance, or has not stored it as it was.
     """
     turns: dict[str, list[Turn]] = defaultdict(list)
+    unwritten_bytes = machine(folder).unwritten_bytes
     for number in tracked("rounds", range(rounds), total=rounds):
         first = number % len(receivers)
         for receiver in (*receivers[first:], *receivers[:first]):
-            turns[receiver.name].append(take_turn(receiver, series, truth, folder / receiver.name))
+            part = [files[: most(files, receiver.share)] for files in series]
+            turns[receiver.name].append(take_turn(receiver, part, truth, folder / receiver.name))
     sent = [file for files in series for file in files]
     return Figures(
         associations=len(series),
         rounds=rounds,
         instances_per_association=len(series[0]) - WARM_UP,
         bytes_per_instance=sum(file.stat().st_size for file in sent) / len(sent),
+        unwritten_bytes=unwritten_bytes,
         instances_per_s={name: median(t.instances_per_s for t in own) for name, own in turns.items()},
         cpu_ms_per_instance={name: median(t.cpu_ms for t in own) for name, own in turns.items()},
         ratios={name: median(ratios) for name, ratios in _ratios(turns)},
         ratio_range={name: (min(ratios), max(ratios)) for name, ratios in _ratios(turns)},
         syncs_per_10_instances=_syncs(receivers, series[0], folder),
     )
+
+
+def most(files: Sequence[Path], share: float) -> int:
+    """How many of a sender's files make this share of what is measured; those that warm up come on top."""
+    return WARM_UP + max(1, round(share * (len(files) - WARM_UP)))
 
 
 def _ratios(turns: Mapping[str, Sequence[Turn]]) -> Iterator[tuple[str, list[float]]]:
@@ -100,7 +110,10 @@ def _ratios(turns: Mapping[str, Sequence[Turn]]) -> Iterator[tuple[str, list[flo
 
 
 def take_turn(
-    receiver: Receiver, series: Sequence[Sequence[Path]], truth: Mapping[str, str], folder: Path
+    receiver: Receiver,
+    series: Sequence[Sequence[Path]],
+    truth: Mapping[Path, tuple[str, str]],
+    folder: Path,
 ) -> Turn:
     """Start it, send, stop it, and look at what it has stored."""
     os.sync()  # what others left to be written is not written at our expense
@@ -109,9 +122,12 @@ def take_turn(
         seconds = receiving_s(receiver.name, ready)
         instances = sum(len(files) - WARM_UP for files in series)
         cpu_ms = 1000 * (cpu_s(it.pid) - before_s) / instances
-    if (found := kept(receiver.name, folder)) != truth:
-        wrong = sum(found.get(uid) != digest for uid, digest in truth.items())
-        raise NotStored(f"{receiver.name}: {wrong} of {len(truth)} instances are not there as they were sent")
+    expected = dict(truth[file] for files in series for file in files)
+    if (found := kept(receiver.name, folder)) != expected:
+        wrong = sum(found.get(uid) != digest for uid, digest in expected.items())
+        raise NotStored(
+            f"{receiver.name}: {wrong} of {len(expected)} instances are not there as they were sent"
+        )
     receiver.clean(folder)
     return Turn(instances_per_s=instances / seconds, cpu_ms=cpu_ms)
 

@@ -47,6 +47,7 @@ class Receiver:
     syncs: bool  # whether it answers only after the bytes are on stable storage
     command: Callable[[Path, int], list[str]]  # folder, port -> what starts it
     clean: Callable[[Path], object] = shutil.rmtree  # removes what it stored in its folder
+    share: float = 1.0  # of the instances of a turn that it gets: slow ones would take minutes for all
 
 
 def ours(*, store: str, spares: int) -> Receiver:
@@ -128,10 +129,11 @@ def _pynetdicom(folder: Path, port: int) -> list[str]:
 OTHERS: Final[tuple[Receiver, ...]] = (
     Receiver(name="storescp_fork", program="storescp", syncs=False, command=_storescp()),
     Receiver(name="storescp_fork_bit_preserving", program="storescp", syncs=False, command=_storescp("+B")),
-    Receiver(name="orthanc_sync", program="Orthanc", syncs=True, command=_orthanc),
-    Receiver(name="pynetdicom_app", program=sys.executable, syncs=False, command=_pynetdicom),
+    Receiver(name="orthanc_sync", program="Orthanc", syncs=True, command=_orthanc, share=1 / 4),
+    Receiver(name="pynetdicom_app", program=sys.executable, syncs=False, command=_pynetdicom, share=1 / 8),
 )
-"""What ours is compared with."""
+"""What ours is compared with. A shorter turn is no harm to a receiver: the page cache takes more of it, and
+its index has less."""
 
 
 def installed() -> tuple[Receiver, ...]:

@@ -6,11 +6,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from pydicom import dcmread
 from pydicom.uid import generate_uid
+
+SERIES_MOST: Final = 500
+"""Instances of a series: a CT has hundreds, not thousands."""
+CHUNK: Final = 32
+"""Files that a process takes at once."""
 
 
 def simulated(folder: Path, *, seed: int, slices: int, options: Sequence[str] = ()) -> list[Path]:
@@ -20,29 +27,32 @@ def simulated(folder: Path, *, seed: int, slices: int, options: Sequence[str] = 
     return sorted(folder.glob("*.dcm"))[:slices]
 
 
-def copies(files: Sequence[Path], folder: Path, *, series: int, instances: int) -> list[list[Path]]:
-    """So many series of so many instances each, whose pixels are those of `files`, over and over."""
+def copies(files: Sequence[Path], folder: Path, *, senders: int, instances: int) -> list[list[Path]]:
+    """So many instances for each sender, whose pixels are those of `files`, over and over."""
     made = []
-    for number in range(series):
-        uid = generate_uid()
-        target = folder / f"ct-{number}"
-        target.mkdir(parents=True)
-        made.append([_copy(files[n % len(files)], target / f"{n:05}.dcm", uid, n) for n in range(instances)])
+    with ProcessPoolExecutor() as pool:
+        for number in range(senders):
+            target = folder / f"ct-{number}"
+            target.mkdir(parents=True)
+            series = [generate_uid() for _ in range(0, instances, SERIES_MOST)]
+            made.append(
+                list(pool.map(partial(_copy, files, target, series), range(instances), chunksize=CHUNK))
+            )
     return made
 
 
-def _copy(file: Path, target: Path, series_instance_uid: str, number: int) -> Path:
-    ds = dcmread(file)
-    ds.SeriesInstanceUID, ds.InstanceNumber = series_instance_uid, number + 1
+def _copy(files: Sequence[Path], folder: Path, series: Sequence[str], number: int) -> Path:
+    ds, target = dcmread(files[number % len(files)]), folder / f"{number:05}.dcm"
+    ds.SeriesInstanceUID, ds.InstanceNumber = series[number // SERIES_MOST], number % SERIES_MOST + 1
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     ds.save_as(target)
     return target
 
 
-def contents(files: Sequence[Path]) -> dict[str, str]:
-    """SOP Instance UID -> SHA-256 of the pixels: what a receiver must have in the end."""
+def contents(files: Sequence[Path]) -> dict[Path, tuple[str, str]]:
+    """File -> SOP Instance UID and SHA-256 of the pixels: what a receiver must have in the end."""
     with ProcessPoolExecutor() as pool:
-        return dict(pool.map(content, files, chunksize=32))
+        return dict(zip(files, pool.map(content, files, chunksize=CHUNK), strict=True))
 
 
 def content(file: Path) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich.table import Table
 
 from node.bench.association import Associations
@@ -10,10 +12,16 @@ from node.bench.gate import GateFigures
 from node.bench.receive import Figures
 from node.bench.receivers import NAME
 
+GIGABYTE: Final = 1e9
+
 
 def receive_table(figures: Figures) -> Table:
     """A receiver a row; ours has no ratio to itself."""
-    table = Table("receiver", "instances/s", "CPU ms each", "syncs for 10", "ctnode's rate over it", "range")
+    sent_gb = figures.associations * figures.instances_per_association * figures.bytes_per_instance / GIGABYTE
+    left_gb = figures.unwritten_bytes / GIGABYTE
+    caption = f"{sent_gb:.1f} GB a turn; the kernel leaves {left_gb:.1f} GB in memory before it writes any"
+    heads = ("receiver", "instances/s", "CPU ms each", "syncs for 10", "ctnode's rate over it", "range")
+    table = Table(*heads, caption=caption)
     for name, rate in figures.instances_per_s.items():
         low, high = figures.ratio_range.get(name, (1.0, 1.0))
         ratio = ("", "") if name == NAME else (f"{figures.ratios[name]:.2f}", f"{low:.2f}-{high:.2f}")

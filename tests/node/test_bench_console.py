@@ -52,7 +52,7 @@ NOT_GONE_TO = {
 def sent(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     folder = tmp_path_factory.mktemp("bench-console")
     files = series.simulated(folder / "ct", seed=1, slices=3, options=("--matrix", "64"))
-    return series.copies(files, folder, series=2, instances=INSTANCES)
+    return series.copies(files, folder, senders=2, instances=INSTANCES)
 
 
 def interval(rate: float) -> Interval:

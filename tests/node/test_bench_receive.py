@@ -39,24 +39,25 @@ sys.stdin.readline()
 def sent(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     folder = tmp_path_factory.mktemp("bench")
     files = series.simulated(folder / "ct", seed=1, slices=3, options=("--matrix", "64"))
-    return series.copies(files, folder, series=2, instances=INSTANCES)
+    return series.copies(files, folder, senders=2, instances=INSTANCES)
 
 
 @pytest.fixture(scope="module")
-def truth(sent: list[list[Path]]) -> dict[str, str]:
+def truth(sent: list[list[Path]]) -> dict[Path, tuple[str, str]]:
     return series.contents([file for files in sent for file in files])
 
 
 def test_copies_are_other_instances_with_the_same_pixels(
-    sent: list[list[Path]], truth: dict[str, str]
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]]
 ) -> None:
     assert [len(files) for files in sent] == [INSTANCES, INSTANCES]
     assert len(truth) == 2 * INSTANCES
-    assert len(set(truth.values())) == 3
+    assert len({uid for uid, _ in truth.values()}) == 2 * INSTANCES
+    assert len({digest for _, digest in truth.values()}) == 3
 
 
 def test_every_receiver_gets_all_and_ours_is_held_against_the_others(
-    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]], tmp_path: Path
 ) -> None:
     figures = compare((ours(store="segments", spares=0), storescp()), sent, truth, tmp_path, rounds=2)
     rates = figures.instances_per_s
@@ -73,19 +74,21 @@ def test_every_receiver_gets_all_and_ours_is_held_against_the_others(
 
 
 def test_who_says_success_and_keeps_nothing_has_no_figures(
-    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]], tmp_path: Path
 ) -> None:
     with pytest.raises(NotStored, match=rf"^forgetful: {2 * INSTANCES} of {2 * INSTANCES} instances are not"):
         compare((forgetful(0x0000),), sent, truth, tmp_path, rounds=1)
 
 
-def test_who_refuses_has_no_figures(sent: list[list[Path]], truth: dict[str, str], tmp_path: Path) -> None:
+def test_who_refuses_has_no_figures(
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]], tmp_path: Path
+) -> None:
     with pytest.raises(NotStored, match=f"^forgetful refused {2 * INSTANCES} instances$"):
         compare((forgetful(0xA700),), sent, truth, tmp_path, rounds=1)
 
 
 def test_segments_are_written_ahead_and_used_again(
-    sent: list[list[Path]], truth: dict[str, str], tmp_path: Path
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]], tmp_path: Path
 ) -> None:
     own, folder = ours(store="segments", spares=0), tmp_path / NAME
     write_ahead(folder, spares=2)
