@@ -1,9 +1,7 @@
 """Where connections wait: before their A-ASSOCIATE-RQ has wholly come, and after their association.
 
-One thread for all of them, which never blocks on any. A connection costs a descriptor and a kilobyte until it
-has asked for an association, and there are `max_half_open` of them at most: when one more comes, the oldest
-goes that has said nothing, so that a real caller gets in while thousands only hold their connections open.
-Waiting until a peer hangs up after an association (Sta13 in PS3.8 9.2) is done here too: it takes no thread.
+One thread for all of them, which never blocks on any; `waiting_room` says who keeps a place. Waiting until a
+peer hangs up after an association (Sta13 in PS3.8 9.2) is done here too: it takes no thread.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ from typing import Final
 from node.upper_layer.half_open import Caller, Came, HalfOpen, HandshakeFailed, Phase
 from node.upper_layer.pdu import Abort, PduType, a_abort
 from node.upper_layer.strangers import Stranger, Strangers
+from node.upper_layer.waiting_room import WaitingRoom
 from storage.logs import log
 
 ACCEPTED_AT_ONCE: Final = 4
@@ -56,12 +55,10 @@ class Lobby:
     ) -> None:
         """`called` is told of each caller, in the lobby's thread: it must not block."""
         self._listeners = tuple(listeners)
-        self._artim_s = artim_s
-        self._max_half_open = max_half_open
         self._called = called
         self._selector = selectors.DefaultSelector()
-        self._here: dict[HalfOpen, None] = {}  # in the order in which they came
-        self._silent: dict[HalfOpen, None] = {}  # those of them that have said nothing
+        self._strangers = Strangers()
+        self._room = WaitingRoom(self._selector, self._strangers, artim_s=artim_s, places=max_half_open)
         self._leaving: deque[tuple[socket.socket, str]] = deque()  # those that `see_off` brought
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lock = threading.Lock()  # of the bell, which is closed in the end
@@ -70,13 +67,12 @@ class Lobby:
         self._deaf = threading.Event()
         self._stop_at: float | None = None
         self._resume_at: float | None = None  # when connections are taken again
-        self._strangers = Strangers()
         self._thread = threading.Thread(target=self._run, name="lobby", daemon=True)
 
     @property
     def half_open(self) -> int:
         """How many connections are here."""
-        return len(self._here)
+        return len(self._room.here)
 
     def start(self) -> None:
         """Take connections from now on."""
@@ -127,7 +123,7 @@ class Lobby:
     def _is_over(self) -> bool:
         if self._stop_at is None:
             return False
-        waits = any(each.phase is Phase.LEAVING for each in self._here)
+        waits = any(each.phase is Phase.LEAVING for each in self._room.here)
         return not waits or time.monotonic() >= self._stop_at
 
     def _turn(self) -> None:
@@ -136,15 +132,16 @@ class Lobby:
                 os.eventfd_read(self._bell)
             elif isinstance(key.data, Listener):
                 self._accept(key.data)
-            elif key.data in self._here:  # an earlier one of this turn may have pushed it out
+            elif key.data in self._room.here:  # an earlier one of this turn may have pushed it out
                 self._hear(key.data, spoke=True)
         self._take_leaving()
-        self._expire(time.monotonic())
+        self._room.expire(time.monotonic())
         self._follow(time.monotonic())
 
     def _patience_s(self) -> float | None:
         """Until something is due; deadlines come in the order of their connections."""
-        due = [next(iter(self._here)).deadline] if self._here else []
+        here = self._room.here
+        due = [next(iter(here)).deadline] if here else []
         due += [at for at in (self._resume_at, self._stop_at) if at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
@@ -188,8 +185,7 @@ class Lobby:
     def _pause(self) -> None:
         """No descriptor is left: those are given back that nobody uses, and the kernel holds who calls."""
         self._strangers.tell("", Stranger.NO_DESCRIPTORS)
-        for each in list(self._silent):
-            self._forget(each)
+        self._room.clear_of_silent()
         if self._resume_at is None:
             self._stop_taking()
             self._resume_at = time.monotonic() + PAUSE_S
@@ -205,26 +201,7 @@ class Lobby:
                 connection.close()
                 return
         phase = Phase.REQUEST if tls is None else Phase.HANDSHAKE
-        each = self._put(connection, address, phase)
-        self._silent[each] = None
-        self._hear(each, spoke=False)
-
-    def _put(self, connection: socket.socket, address: str, phase: Phase) -> HalfOpen:
-        while len(self._here) >= self._max_half_open:
-            self._make_room()
-        each = HalfOpen(connection, address, phase, time.monotonic() + self._artim_s)
-        self._here[each] = None
-        self._selector.register(connection, selectors.EVENT_READ, each)
-        return each
-
-    def _make_room(self) -> None:
-        """The oldest that has said nothing goes first."""
-        if self._silent:
-            self._forget(next(iter(self._silent)))
-            return
-        oldest = next(iter(self._here))
-        self._strangers.tell(oldest.address, Stranger.NO_PLACE)
-        self._forget(oldest)
+        self._hear(self._room.put(connection, address, phase, silent=True), spoke=False)
 
     def _hear(self, each: HalfOpen, *, spoke: bool) -> None:
         try:
@@ -232,13 +209,13 @@ class Lobby:
         except HandshakeFailed as error:
             if str(error):
                 self._strangers.tell(each.address, str(error))
-            self._forget(each)
+            self._room.forget(each)
             return
         match came:
             case Came.NOTHING:
-                self._await(each, spoke=spoke or each.has_spoken)
+                self._room.stay(each, spoke=spoke or each.has_spoken)
             case Came.REQUEST:
-                self._let_go(each)
+                self._room.let_go(each)
                 self._called(
                     Caller(connection=each.connection, address=each.address, request=bytes(each.received))
                 )
@@ -247,14 +224,7 @@ class Lobby:
             case Came.ENDED:
                 if each.stranger is not None:
                     self._strangers.tell(each.address, each.stranger)
-                self._forget(each)
-
-    def _await(self, each: HalfOpen, *, spoke: bool) -> None:
-        if spoke:
-            self._silent.pop(each, None)
-        wanted = selectors.EVENT_WRITE if each.writes else selectors.EVENT_READ
-        if self._selector.get_key(each.connection).events != wanted:
-            self._selector.modify(each.connection, wanted, each)
+                self._room.forget(each)
 
     def _turn_away(self, each: HalfOpen) -> None:
         """Who speaks DICOM is told so (PS3.8 Table 9-10, Sta2: AA-1; an A-ABORT is answered by nothing)."""
@@ -262,39 +232,24 @@ class Lobby:
         self._strangers.tell(each.address, each.stranger)
         speaks_dicom = each.stranger in (Stranger.ANOTHER_PDU, Stranger.TOO_LONG)
         if not speaks_dicom or each.received[0] == PduType.A_ABORT:
-            self._forget(each)
+            self._room.forget(each)
         elif each.say_last(a_abort(Abort.BY_USER)):
-            self._let_go(each)
-            self._put(each.connection, each.address, Phase.LEAVING)
+            self._room.let_go(each)
+            self._room.put(each.connection, each.address, Phase.LEAVING)
         else:
-            self._forget(each)
+            self._room.forget(each)
 
     def _take_leaving(self) -> None:
         while self._leaving:
             connection, address = self._leaving.popleft()
-            self._hear(self._put(connection, address, Phase.LEAVING), spoke=True)
-
-    def _expire(self, now: float) -> None:
-        while self._here and (oldest := next(iter(self._here))).deadline <= now:
-            if oldest.phase is not Phase.LEAVING and oldest not in self._silent:
-                self._strangers.tell(oldest.address, Stranger.TOO_SLOW)
-            self._forget(oldest)
-
-    def _let_go(self, each: HalfOpen) -> None:
-        self._selector.unregister(each.connection)
-        del self._here[each]
-        self._silent.pop(each, None)
-
-    def _forget(self, each: HalfOpen) -> None:
-        self._let_go(each)
-        each.connection.close()
+            self._hear(self._room.put(connection, address, Phase.LEAVING), spoke=True)
 
     def _close(self) -> None:
         with self._lock:
             self._over = True
             os.close(self._bell)
-        for each in list(self._here):
-            self._forget(each)
+        for each in list(self._room.here):
+            self._room.forget(each)
         while self._leaving:
             self._leaving.popleft()[0].close()
         self._close_listeners()

@@ -184,7 +184,7 @@ def test_who_has_said_something_goes_after_those_who_have_not(tmp_path: Path) ->
     with hearing(tmp_path, max_half_open=2, artim_s=600) as node, capture_logs() as lines:
         talking = Calling(node.connect())
         talking.send(REQUEST[:50])
-        eventually(lambda: node.scp._lobby._here and not node.scp._lobby._silent)
+        eventually(lambda: node.scp._lobby.half_open and not node.scp._lobby._room.silent)
         silent = [node.connect() for _ in range(3)]
         assert [each.recv(1) for each in silent[:2]] == [b"", b""]
         talking.send(REQUEST[50:])
@@ -194,7 +194,7 @@ def test_who_has_said_something_goes_after_those_who_have_not(tmp_path: Path) ->
         for _ in range(3):
             speakers.append(Calling(node.connect()))
             speakers[-1].send(REQUEST[:50])
-            eventually(lambda: node.scp._lobby._here and not node.scp._lobby._silent)
+            eventually(lambda: node.scp._lobby.half_open and not node.scp._lobby._room.silent)
         assert _is_closed(speakers[0].connection)  # the oldest that speaks, when all do
     assert [line["reason"] for line in lines if line["event"] == "connection closed"] == [Stranger.NO_PLACE]
 
@@ -304,7 +304,7 @@ def test_stopping_waits_a_moment_for_those_that_leave(monkeypatch: pytest.Monkey
     lobby.start()
     ours, peers = socket.socketpair()
     lobby.see_off(ours, "127.0.0.1")
-    eventually(lambda: [each.phase for each in lobby._here] == [Phase.LEAVING])
+    eventually(lambda: [each.phase for each in lobby._room.here] == [Phase.LEAVING])
     stopping = threading.Thread(target=lobby.stop)
     stopping.start()
     stopping.join(0.1)
