@@ -21,6 +21,9 @@ from node.secured import Secured, tls_files
 RECEIVERS_MAX: Final = 4
 """Where none is written: more need more disk than most nodes have."""
 
+USABLE_CORES: Final = len(os.sched_getaffinity(0))
+"""Those that a container or `taskset` leaves us, asked before a receiver keeps to one of them."""
+
 
 class Node(Section):
     """This application entity."""
@@ -40,7 +43,7 @@ class Node(Section):
     @property
     def receiver_count(self) -> int:
         """How many processes receive."""
-        return self.receivers or min(RECEIVERS_MAX, os.cpu_count() or 1)
+        return self.receivers or min(RECEIVERS_MAX, USABLE_CORES)
 
     @field_validator("console_port")
     @classmethod

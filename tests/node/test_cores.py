@@ -32,6 +32,19 @@ def test_threads_that_are_started_later_stay_too() -> None:
     assert shown.stdout == f"[{max(os.sched_getaffinity(0))}]\n"
 
 
+def test_as_many_receivers_as_cores_that_may_be_used() -> None:
+    """Those of a container's cpuset; and a receiver that keeps to one core still knows of all."""
+    usable = os.sched_getaffinity(0)
+    count = "from node.config_network import Node\nprint(Node().receiver_count)\n"
+    one = f"import os\nos.sched_setaffinity(0, {{{min(usable)}}})\n"
+    stay = "from node.cores import stay_on_one\nstay_on_one(0)\nprint(Node().receiver_count)"
+    shown = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for script in (one + count, count + stay)
+    ]
+    assert shown == ["1\n", f"{min(4, len(usable))}\n" * 2]
+
+
 def test_where_it_is_not_allowed_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
