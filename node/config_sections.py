@@ -150,7 +150,7 @@ class Query(Section):
 class Commitment(Section):
     """What we answer to requests for storage commitment."""
 
-    wait_s: Seconds = 60  # for instances that are not here yet; then they are reported as missing
+    wait_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 60  # for what is not here yet
 
 
 class Proof(Section):

@@ -210,6 +210,10 @@ FAULTS = {
         "storage: {reserve_mb: -1}\n",
         "config.yaml:1:23: storage.reserve_mb: -1 is too small; at least 0 is allowed",
     ),
+    "shorter than a row takes": (
+        "commitment: {wait_s: 0.2}\n",
+        "config.yaml:1:22: commitment.wait_s: 0.2 is too small; at least 1.0 is allowed",
+    ),
     "unknown database": (
         "storage:\n  database: mysql://ctnode:geheim@db/ctnode\n",
         "config.yaml:2:13: storage.database: is not the URL of a database we know: "
