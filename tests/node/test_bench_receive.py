@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def test_every_receiver_gets_all_and_ours_is_held_against_the_others(
         assert figures.syncs_per_10_instances["storescp_fork"] == 0
         assert figures.syncs_per_10_instances[NAME] >= 10, "an instance was acknowledged before a sync"
     assert receive_table(figures).row_count == 2
+
+
+def test_a_slow_receiver_is_held_to_what_it_got(
+    sent: list[list[Path]], truth: dict[Path, tuple[str, str]], tmp_path: Path
+) -> None:
+    both = (ours(store="segments", spares=0), replace(storescp(), share=0.5))
+    assert set(compare(both, sent, truth, tmp_path, rounds=1).ratios) == {"storescp_fork"}
+    lazy = replace(forgetful(0x0000), share=0.5)
+    with pytest.raises(NotStored, match=r"^forgetful: 30 of 30 instances are not"):
+        compare((lazy,), sent, truth, tmp_path, rounds=1)
 
 
 def test_who_says_success_and_keeps_nothing_has_no_figures(
