@@ -15,7 +15,8 @@ from typing import Final
 VM: Final = Path("/proc/sys/vm")
 MEMORY: Final = Path("/proc/meminfo")
 TIMES: Final = 2.5
-"""What is sent, as a multiple of what the kernel leaves in memory: most is written out in time."""
+"""What is sent, as a multiple of what the kernel leaves in memory: most of it is then written out while it is
+measured."""
 LEAST_BYTES: Final = 850_000_000
 MEMORY_SHARE: Final = 3
 """Senders have a third of the available memory at most: they hold all that they send."""
