@@ -80,7 +80,7 @@ def compare(
     for number in tracked("rounds", range(rounds), total=rounds):
         first = number % len(receivers)
         for receiver in (*receivers[first:], *receivers[:first]):
-            part = [files[: most(files, receiver.share)] for files in series]
+            part = [share_of(files, receiver.share) for files in series]
             turns[receiver.name].append(take_turn(receiver, part, truth, folder / receiver.name))
     sent = [file for files in series for file in files]
     return Figures(
@@ -97,9 +97,9 @@ def compare(
     )
 
 
-def most(files: Sequence[Path], share: float) -> int:
-    """How many of a sender's files make this share of what is measured; those that warm up come on top."""
-    return WARM_UP + max(1, round(share * (len(files) - WARM_UP)))
+def share_of(files: Sequence[Path], share: float) -> Sequence[Path]:
+    """The first of a sender's files: all that warm up, and this share of those that are measured."""
+    return files[: WARM_UP + max(1, round(share * (len(files) - WARM_UP)))]
 
 
 def _ratios(turns: Mapping[str, Sequence[Turn]]) -> Iterator[tuple[str, list[float]]]:

@@ -8,7 +8,7 @@ import pytest
 
 from node.bench import load
 from node.bench.load import LEAST_BYTES, Machine, machine, turn_bytes
-from node.bench.receive import WARM_UP, most
+from node.bench.receive import WARM_UP, share_of
 
 GB = 1_000_000_000
 
@@ -58,4 +58,4 @@ def test_this_machine_can_be_asked(tmp_path: Path) -> None:
 def test_a_slow_receiver_gets_a_share_of_what_is_measured(
     instances: int, share: float, expected: int
 ) -> None:
-    assert most([Path()] * (WARM_UP + instances), share) == WARM_UP + expected
+    assert len(share_of([Path()] * (WARM_UP + instances), share)) == WARM_UP + expected
